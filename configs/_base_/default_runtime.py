@@ -1,0 +1,25 @@
+# What every run shares. mmdet's parts are found by their plain names, those of
+# mmps by `mmps.Name`.
+_base_ = 'mmdet::_base_/default_runtime.py'
+
+custom_imports = dict(imports=['mmps'], allow_failed_imports=False)
+
+default_hooks = dict(
+    logger=dict(interval=50),
+    checkpoint=dict(
+        by_epoch=False,
+        interval=10000,
+        max_keep_ckpts=2,
+        save_best='person_search/mAP',
+        rule='greater',
+    ),
+)
+# Sizes the identity memory by the training set's people.
+custom_hooks = [dict(type='mmps.ResolvePersonIdsHook')]
+
+vis_backends = [
+    dict(type='LocalVisBackend'),
+    dict(type='TensorboardVisBackend'),
+]
+visualizer = dict(vis_backends=vis_backends)
+log_processor = dict(by_epoch=False)

@@ -1,0 +1,36 @@
+# A small PCNet that trains from scratch on two CPU cores.
+_base_ = 'pcnet_r50_fpn.py'
+
+strides = [8, 16, 32]
+
+model = dict(
+    data_preprocessor=dict(mean=[114.0, 114.0, 114.0], std=[58.0, 58.0, 58.0]),
+    backbone=dict(
+        depth=18,
+        base_channels=32,
+        frozen_stages=-1,
+        norm_eval=False,
+        norm_cfg=dict(requires_grad=True),
+        out_indices=(1, 2, 3),
+        style='pytorch',
+        init_cfg=None,
+    ),
+    neck=dict(
+        in_channels=[64, 128, 256],
+        out_channels=64,
+        start_level=0,
+        num_outs=3,
+        add_extra_convs=False,
+    ),
+    bbox_head=dict(
+        in_channels=64,
+        embed_dims=128,
+        feat_channels=64,
+        stacked_convs=1,
+        shared_tower=True,
+        anchor_generator=dict(ratios=[2.6], strides=strides),
+        point_pooling=dict(offset_channels=64),
+        memory=dict(queue_size=500),
+    ),
+    train_cfg=dict(assigner=dict(min_pos_iou=0.2)),
+)

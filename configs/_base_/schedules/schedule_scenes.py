@@ -1,0 +1,27 @@
+# A short schedule for small models from scratch on the CPU: AdamW, cosine.
+max_iters = 3400
+train_cfg = dict(
+    type='IterBasedTrainLoop', max_iters=max_iters, val_interval=max_iters
+)
+val_cfg = dict(type='ValLoop')
+test_cfg = dict(type='TestLoop')
+
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=150),
+    dict(
+        type='CosineAnnealingLR',
+        by_epoch=False,
+        begin=150,
+        end=max_iters,
+        eta_min_ratio=0.01,
+    ),
+]
+
+optim_wrapper = dict(
+    type='AmpOptimWrapper',
+    dtype='bfloat16',
+    loss_scale=1.0,
+    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.02, fused=True),
+    clip_grad=dict(max_norm=20),
+)
+auto_scale_lr = dict(enable=False, base_batch_size=4)

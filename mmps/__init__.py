@@ -1,0 +1,42 @@
+"""mmps: person search on MMDetection 3.x."""
+
+from importlib import import_module
+
+from mmengine.config import utils as _config_utils
+from mmengine.utils import digit_version
+
+from .version import __version__
+
+# First supported and first unsupported version. Checked by import, not by
+# distribution name: the maintained forks (onedl-*) and the OpenMMLab originals
+# share these import names.
+VERSION_BOUNDS = {
+    'mmengine': ('0.10.4', '1.0.0'),
+    'mmcv': ('2.1.0', '3.0.0'),
+    'mmdet': ('3.3.0', '4.0.0'),
+}
+_INSTALL = 'pip install --no-build-isolation -r requirements/mminstall.txt'
+
+
+def _check_version(name: str, low: str, high: str) -> None:
+    try:
+        version = import_module(name).__version__
+    except ImportError as error:
+        raise ImportError(
+            f'mmps needs {name} >={low},<{high}, and importing it failed '
+            f'({error}). Install it with: {_INSTALL}'
+        ) from error
+    if not digit_version(low) <= digit_version(version) < digit_version(high):
+        raise ImportError(
+            f'mmps needs {name} >={low},<{high}, found {version}. '
+            f'Install it with: {_INSTALL}'
+        )
+
+
+for _name, (_low, _high) in VERSION_BOUNDS.items():
+    _check_version(_name, _low, _high)
+
+# mmengine resolves `mmps::...` config names only for packages listed here.
+_config_utils.MODULE2PACKAGE.setdefault('mmps', 'mmps')
+
+__all__ = ['VERSION_BOUNDS', '__version__']

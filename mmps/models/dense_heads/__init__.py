@@ -1,0 +1,5 @@
+"""Dense heads."""
+
+from .pcnet_head import PCNetHead
+
+__all__ = ['PCNetHead']

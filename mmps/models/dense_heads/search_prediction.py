@@ -1,0 +1,217 @@
+"""Prediction of dense anchor heads that embed the people they find."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from mmdet.models.utils import filter_scores_and_topk
+from mmdet.structures import DetDataSample, SampleList
+from mmdet.structures.bbox import bbox_overlaps, cat_boxes, scale_boxes
+from mmdet.utils import InstanceList
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from .search_boxes import average_neighbours, boxes_in_input, flatten_maps
+
+
+class SearchPredictionMixin:
+    """Detections, their embeddings and those of query boxes in one pass.
+
+    For a one-class mmdet anchor head whose forward gives scores, deltas,
+    F_reid and offsets, with ``_aggregate`` (f from f', boxes and maps),
+    ``_unit`` and ``reid_norm``.
+
+    ``test_cfg`` takes, beside mmdet's keys, ``use_gt_boxes`` (annotated
+    boxes as the gallery, the upper bound; default False), and
+    ``average_iou_thr`` and ``query_average_iou_thr`` (f' is averaged over
+    the boxes before NMS that overlap a detection or query that much: 0.6 and
+    0.5 in the release; default None, the box's own location), and
+    ``return_points`` (add the sampled ``points`` (n, K, 2) of detections to
+    the results, for pictures; default False).
+    """
+
+    def predict(
+        self,
+        x: Sequence[Tensor],
+        batch_data_samples: SampleList,
+        rescale: bool = False,
+    ) -> InstanceList:
+        """Detect people and embed them, and the query boxes, in one pass.
+
+        Args:
+            x (Sequence[Tensor]): Per level (N, C, H, W).
+            batch_data_samples (list[DetDataSample]): With
+                ``query_instances.bboxes`` (q, 4), original pixels, where a
+                frame has queries; their unit ``embeddings`` (q, D) are
+                written beside them.
+            rescale (bool): Boxes in original pixels. Defaults to False.
+
+        Returns:
+            list[InstanceData]: Per image ``bboxes``, ``scores``, ``labels``
+            and unit ``embeddings`` (n, D).
+        """
+        outs = self(x)
+        results = self.predict_by_feat(
+            *outs, batch_data_samples=batch_data_samples
+        )
+        if rescale:
+            for result, sample in zip(results, batch_data_samples):
+                inverse = [1 / s for s in sample.scale_factor]
+                result.bboxes = scale_boxes(result.bboxes, inverse)
+                if 'points' in result:
+                    result.points = scale_boxes(result.points, inverse)
+        return results
+
+    def predict_by_feat(
+        self,
+        cls_scores: list[Tensor],
+        bbox_preds: list[Tensor],
+        feats: list[Tensor],
+        offsets: list[Tensor] | None,
+        batch_data_samples: SampleList,
+    ) -> InstanceList:
+        """Outputs of :meth:`forward` to results in input pixels.
+
+        Embeddings of query boxes are written into the data samples.
+        """
+        priors = cat_boxes(
+            self.prior_generator.grid_priors(
+                [score.shape[-2:] for score in cls_scores],
+                dtype=torch.float32,
+                device=cls_scores[0].device,
+            )
+        )
+        per_image = zip(
+            _flatten_predictions(cls_scores, 1).sigmoid(),
+            _flatten_predictions(bbox_preds, 4),
+            flatten_maps(feats),
+            batch_data_samples,
+            strict=True,
+        )
+        levels = [score[0].numel() for score in cls_scores]
+        results, own, boxes = [], [], []
+        for scores, deltas, maps, sample in per_image:
+            dense = _Dense(scores, deltas, priors, maps)
+            queries = boxes_in_input(sample, 'query_instances', priors)
+            _, own_queries = self._own_of_boxes(queries, dense, sample)
+            if self.test_cfg.get('use_gt_boxes', False):
+                found, own_found = self._annotated(dense, sample)
+            else:
+                found, own_found = self._detect(dense, levels, sample)
+            results.append(found)
+            own.append(torch.cat((own_found, own_queries)))
+            boxes.append(torch.cat((found.bboxes, queries)))
+        embedded = self._aggregate(own, boxes, feats)
+        if self.test_cfg.get('return_points', False):
+            self._add_points(results, feats, offsets)
+        for found, embeddings, sample in zip(
+            results, embedded, batch_data_samples, strict=True
+        ):
+            embeddings = self._unit(embeddings, self.reid_norm)
+            found.embeddings = embeddings[: len(found)]
+            del found.anchors
+            if 'query_instances' in sample:
+                sample.query_instances.embeddings = embeddings[len(found) :]
+        return results
+
+    def _detect(
+        self, dense: '_Dense', levels: list[int], sample: DetDataSample
+    ) -> tuple[InstanceData, Tensor]:
+        """Detections of one image, in input pixels, and their f' (n, D)."""
+        cfg = self.test_cfg
+        kept, start = [], 0
+        for level in dense.scores.split(levels):
+            *_, index, _ = filter_scores_and_topk(
+                level, cfg.get('score_thr', 0), cfg.get('nms_pre', 1000)
+            )
+            kept.append(index + start)
+            start += len(level)
+        kept = torch.cat(kept)
+        candidates = InstanceData(
+            bboxes=self.bbox_coder.decode(
+                dense.priors[kept],
+                dense.deltas[kept],
+                max_shape=sample.img_shape,
+            ),
+            scores=dense.scores[kept, 0],
+            labels=torch.zeros_like(kept),
+            anchors=kept,
+        )
+        found = self._bbox_post_process(
+            candidates, cfg=cfg, img_meta=sample.metainfo
+        )
+        own = dense.feats[found.anchors].float()
+        if (threshold := cfg.get('average_iou_thr')) is not None:
+            own = average_neighbours(
+                own,
+                found.bboxes,
+                dense.feats[kept],
+                candidates.bboxes,
+                threshold,
+            )
+        return found, own
+
+    def _annotated(
+        self, dense: '_Dense', sample: DetDataSample
+    ) -> tuple[InstanceData, Tensor]:
+        """The annotated boxes in the place of detections."""
+        boxes = boxes_in_input(sample, 'gt_instances', dense.priors)
+        anchors, own = self._own_of_boxes(boxes, dense, sample)
+        found = InstanceData(
+            bboxes=boxes,
+            scores=boxes.new_ones(len(boxes)),
+            labels=torch.zeros_like(anchors),
+            anchors=anchors,
+        )
+        return found, own
+
+    def _own_of_boxes(
+        self, boxes: Tensor, dense: '_Dense', sample: DetDataSample
+    ) -> tuple[Tensor, Tensor]:
+        """Anchors whose decoded boxes fit given boxes best, and their f'."""
+        if len(boxes) == 0:
+            return boxes.new_zeros(0, dtype=torch.long), dense.feats[:0]
+        decoded = self.bbox_coder.decode(
+            dense.priors, dense.deltas, max_shape=sample.img_shape
+        )
+        anchors = bbox_overlaps(boxes, decoded).argmax(1)
+        own = dense.feats[anchors].float()
+        threshold = self.test_cfg.get('query_average_iou_thr')
+        if threshold is not None:
+            own = average_neighbours(
+                own, boxes, dense.feats, decoded, threshold
+            )
+        return anchors, own
+
+    def _add_points(
+        self,
+        results: InstanceList,
+        feats: list[Tensor],
+        offsets: list[Tensor] | None,
+    ) -> None:
+        if offsets is None:
+            raise ValueError(
+                'test_cfg.return_points needs a point pooling with sampled '
+                f'points, got {type(self.point_pooling).__name__}'
+            )
+        geometry = self._anchor_geometry(feats)
+        for found, all_offsets in zip(results, flatten_maps(offsets)):
+            where = geometry[found.anchors]
+            found.points = self.point_pooling.points(
+                where[:, :2], all_offsets[found.anchors], where[:, 2]
+            )
+
+
+class _Dense(NamedTuple):
+    """What a head says at every anchor of one image, fp32 but for feats."""
+
+    scores: Tensor
+    deltas: Tensor
+    priors: Tensor
+    feats: Tensor
+
+
+def _flatten_predictions(levels: Sequence[Tensor], size: int) -> Tensor:
+    """Per level (N, A * size, H, W) to (N, anchors, size), fp32."""
+    flat = [x.permute(0, 2, 3, 1).reshape(len(x), -1, size) for x in levels]
+    return torch.cat(flat, 1).float()

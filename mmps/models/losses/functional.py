@@ -1,0 +1,157 @@
+"""Per-sample loss values; the modules beside this file reduce them.
+
+All compute in float32 (float64 for float64 input), also under autocast, and
+give an empty result that is tied to the graph for an empty input.
+"""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def _precise(tensor: Tensor) -> Tensor:
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+
+
+def oim_loss(
+    cosine: Tensor,
+    person_ids: Tensor,
+    valid: Tensor | None = None,
+    temperature: float = 1 / 30,
+) -> tuple[Tensor, Tensor]:
+    r"""Cross-entropy of the true identity over the memory.
+
+    ``-log softmax(cosine / temperature)[person id]`` for labelled samples, 0
+    for the others.
+
+    Source: Xiao et al., "Joint Detection and Identification Feature Learning
+    for Person Search", CVPR 2017, eq. 1 and 3.
+
+    Args:
+        cosine: (N, C) products of the unit embeddings with the C memory
+            rows, prototypes first.
+        person_ids: (N,) int64 contiguous ids, -1 for unlabelled.
+        valid: (C,) bool, columns that take part; None for all. A sample
+            whose own column takes no part has no loss.
+        temperature: Softmax temperature. Defaults to 1/30.
+
+    Returns:
+        (N,) losses and (N,) bool mask of the samples that have one.
+    """
+    logits = _precise(cosine) / temperature
+    counted = person_ids >= 0
+    if valid is not None:
+        # Not -inf: without any valid column the softmax would be NaN.
+        logits = logits.masked_fill(~valid, torch.finfo(logits.dtype).min)
+        counted = counted & valid[person_ids.clamp(min=0)]
+    target = person_ids.masked_fill(~counted, -1)
+    loss = F.cross_entropy(logits, target, ignore_index=-1, reduction='none')
+    return loss, counted
+
+
+def distance_loss(
+    points_y: Tensor,
+    heights: Tensor,
+    num_sets: int = 3,
+    normalize: Literal['paper', 'release'] = 'paper',
+    min_height: float = 1.0,
+) -> Tensor:
+    r"""Keep the context points of a location apart over the person's height.
+
+    The K points are split in kernel order into M consecutive sets of
+    floor(K / M), the last takes the remainder; m_i is the mean y of set i:
+
+    * ``'paper'``: ``1/h sum_i ((m_{i+1} - m_i) - h/M)^2``
+    * ``'release'``: with ``t = floor(h/M)``, ``1/t sum_i (m_{i+1} - m_i -
+      t)^2``, M times larger; the release also passes the predicted offsets
+      alone, without location and kernel grid.
+
+    Source: Zhong et al., "Points in Context for Efficient Person Search"
+    (PCNet), eq. 6.
+
+    Args:
+        points_y: (P, K) y coordinates in input pixels.
+        heights: (P,) heights h of the assigned boxes in input pixels.
+        num_sets: Number of sets M, 2 <= M <= K. Defaults to 3.
+        normalize: See above. Defaults to 'paper'.
+        min_height: Lower bound in pixels of the divisor (h, or t in the
+            release's form). Defaults to 1.
+
+    Returns:
+        (P,) losses.
+
+    Raises:
+        ValueError: Fewer points than sets.
+    """
+    num_points = points_y.size(1)
+    if num_points < num_sets:
+        raise ValueError(
+            f'distance_loss: {num_points} points cannot form {num_sets} sets'
+        )
+    size = num_points // num_sets
+    last = num_points - size * (num_sets - 1)
+    points_y = _precise(points_y)
+    sets = points_y.split([size] * (num_sets - 1) + [last], dim=1)
+    gaps = torch.stack([points.mean(1) for points in sets], dim=1).diff()
+    heights = _precise(heights).detach()[:, None]
+    if normalize == 'paper':
+        heights = heights.clamp(min=min_height)
+        step, divisor = heights / num_sets, heights
+    else:
+        step = divisor = (heights / num_sets).floor().clamp(min=min_height)
+    return ((gaps - step).square() / divisor).sum(1)
+
+
+def pcnet_triplet_loss(
+    f: Tensor,
+    f_prime: Tensor,
+    person_ids: Tensor,
+    margin: float = 0.5,
+    metric: Literal['euclidean', 'cosine'] = 'euclidean',
+    negatives: Literal['f_prime', 'f'] = 'f_prime',
+    unlabelled: Literal['ignore', 'shared'] = 'ignore',
+) -> Tensor:
+    r"""Pull a location's own feature f' towards its aggregated feature f.
+
+    ``max(margin + d(f_i, f'_i) - min_j d(f_i, n_j), 0)`` over the samples j
+    of another identity; d is the squared Euclidean distance of the unit
+    vectors, ``2 - 2 cos``, or ``-cos`` (a cosine margin m acts like a
+    Euclidean margin 2m at half the slope). A sample without any negative has
+    loss 0.
+
+    Source: Zhong et al., "Points in Context for Efficient Person Search"
+    (PCNet), eq. 11.
+
+    Args:
+        f: (P, D) features after aggregation, any length.
+        f_prime: (P, D) features before aggregation, any length.
+        person_ids: (P,) int64 contiguous ids, -1 for unlabelled.
+        margin: The threshold sigma. Defaults to 0.5.
+        metric: ``'euclidean'`` or ``'cosine'``. Defaults to 'euclidean'.
+        negatives: Features that n_j are taken from. Defaults to 'f_prime'.
+        unlabelled: ``'ignore'``: an unlabelled sample has loss 0 and is
+            nobody's negative, since it may be any person. ``'shared'``: all
+            unlabelled samples count as one identity, as in the release.
+            Defaults to 'ignore'.
+
+    Returns:
+        (P,) losses.
+    """
+    if not len(f):
+        return (f * f_prime).sum(1)
+    with torch.autocast(f.device.type, enabled=False):
+        f = F.normalize(_precise(f), dim=1)
+        f_prime = F.normalize(_precise(f_prime), dim=1)
+        others = f @ (f_prime if negatives == 'f_prime' else f).T
+    is_negative = person_ids[:, None] != person_ids
+    has_id = person_ids >= 0
+    if unlabelled == 'ignore':
+        is_negative = is_negative & has_id & has_id[:, None]
+    hardest = others.masked_fill(~is_negative, -torch.inf).amax(1)
+    gap = hardest - (f * f_prime).sum(1)
+    if metric == 'euclidean':
+        gap = 2 * gap
+    # Without a negative the gap is -inf, which relu turns into 0.
+    return (margin + gap).relu()

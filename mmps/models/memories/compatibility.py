@@ -1,0 +1,72 @@
+"""Does a stored memory, or a data set, fit the memory of the model?"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+
+def ids_known(raw_person_ids: Tensor) -> bool:
+    """Whether a memory knows the data set's id of its rows."""
+    return len(raw_person_ids) > 0 and int(raw_person_ids[0]) >= 0
+
+
+def compare_ids(known: Tensor, raw: Tensor, source: str) -> str | None:
+    """Compare two tables of raw ids; an unknown one fits by its length.
+
+    Args:
+        known: (L,) the memory's table.
+        raw: (L',) the table to compare.
+        source: Where ``raw`` comes from, for the message.
+
+    Returns:
+        None if they fit, else a description of the first difference.
+    """
+    known, raw = known.cpu(), raw.cpu()
+    if len(known) != len(raw):
+        return (
+            f'the memory has {len(known)} identities, the {source} {len(raw)}'
+        )
+    if not (ids_known(known) and ids_known(raw)) or torch.equal(known, raw):
+        return None
+    row = int((known != raw).nonzero()[0])
+    return (
+        f'the memory and the {source} number their {len(known)} identities '
+        f'differently: person id {row} is {int(known[row])} in the memory '
+        f'and {int(raw[row])} in the {source}'
+    )
+
+
+def compare_state(
+    own: Mapping[str, Tensor], stored: Mapping[str, Tensor]
+) -> list[str]:
+    """Compare a memory's buffers with those of a checkpoint.
+
+    Args:
+        own: Buffers of the memory by name; no identities means that any
+            number fits.
+        stored: Buffers found in the checkpoint.
+
+    Returns:
+        One description per difference that forbids loading.
+    """
+    missing = [name for name in own if name not in stored]
+    if missing:
+        return [f'the checkpoint lacks {", ".join(missing)}']
+    faults = []
+    dims = own['prototypes'].size(1), stored['prototypes'].size(1)
+    if dims[0] != dims[1]:
+        faults.append(
+            f'the memory has embed_dims={dims[0]}, the checkpoint {dims[1]}'
+        )
+    slots = len(own['queue']), len(stored['queue'])
+    if slots[0] != slots[1]:
+        faults.append(
+            f'the memory has queue_size={slots[0]}, the checkpoint {slots[1]}'
+        )
+    if len(own['prototypes']):
+        fault = compare_ids(
+            own['raw_person_ids'], stored['raw_person_ids'], 'checkpoint'
+        )
+        faults.extend([fault] if fault else [])
+    return faults

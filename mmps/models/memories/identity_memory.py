@@ -1,0 +1,310 @@
+"""The memory of identity prototypes and unlabelled people behind OIM."""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import torch
+from mmengine.logging import print_log
+from torch import Tensor, nn
+
+from mmps.registry import MODELS
+from mmps.utils.person_ids import as_raw_person_ids, check_person_ids
+
+from .compatibility import compare_ids, compare_state, ids_known
+from .gather import gather_samples
+from .readout import MemoryReadout
+
+_UNRESOLVED = (
+    "IdentityMemory has num_ids='auto' and does not know its identities yet: "
+    'train with the hook mmps.ResolvePersonIdsHook, call resolve(), or load '
+    'a checkpoint'
+)
+
+_EXPECTED = {
+    'num_ids': "a positive integer or 'auto'",
+    'embed_dims': 'a positive integer',
+    'queue_size': 'an integer, 0 or more',
+    'unfilled': "'zero' or 'mask'",
+    'on_mismatch': "'error' or 'reset'",
+}
+
+
+def _require(name: str, value: object, fits: bool) -> None:
+    if not fits:
+        raise ValueError(
+            f'IdentityMemory: {name} must be {_EXPECTED[name]}, got {value!r}'
+        )
+
+
+def _is_size(value: object, least: int) -> bool:
+    return isinstance(value, int) and value >= least
+
+
+@MODELS.register_module()
+class IdentityMemory(nn.Module):
+    """Prototypes of L labelled identities and a queue of unlabelled people.
+
+    Everything is a buffer, hence saved in checkpoints: ``prototypes``
+    (L, D), ``prototypes_filled`` (L,) bool, ``queue`` (Q, D),
+    ``queue_filled`` (Q,) bool, ``queue_pointer`` () int64 and
+    ``raw_person_ids`` (L,) int64, the data set's own id of every row (-1
+    while unknown). Rows are zero at the start and unit vectors once filled,
+    and stay float32 (or float64) whatever the model is cast to.
+
+    Source: Xiao et al., "Joint Detection and Identification Feature Learning
+    for Person Search", CVPR 2017, section 3.3.
+
+    Args:
+        num_ids: Number of labelled identities L; ``'auto'`` takes it from
+            the training data set (:meth:`resolve`) or from the checkpoint.
+            Defaults to 'auto'.
+        embed_dims: Embedding size D. Defaults to 256.
+        queue_size: Number of queue slots Q, 0 for none. Defaults to 5000.
+        update: Config of the prototype rule, a :class:`BaseUpdateRule`.
+            Defaults to ``dict(type='mmps.MomentumUpdate', momentum=0.5)``.
+        queue: Config of the queue rule, a :class:`BaseQueueRule`. Defaults
+            to ``dict(type='mmps.CircularQueue')``.
+        unfilled: Rows that hold nothing yet take part in the softmax with
+            logit 0 (``'zero'``, as published) or not at all (``'mask'``).
+            Defaults to 'zero'.
+        on_mismatch: A checkpoint or data set whose identities differ from
+            the ones known is an error (``'error'``) or empties the memory
+            with a warning (``'reset'``). Defaults to 'error'.
+
+    Raises:
+        ValueError: An option is out of range.
+    """
+
+    def __init__(
+        self,
+        num_ids: int | Literal['auto'] = 'auto',
+        embed_dims: int = 256,
+        queue_size: int = 5000,
+        update: dict | None = None,
+        queue: dict | None = None,
+        unfilled: Literal['zero', 'mask'] = 'zero',
+        on_mismatch: Literal['error', 'reset'] = 'error',
+    ) -> None:
+        super().__init__()
+        _require('num_ids', num_ids, _is_size(num_ids, 1) or num_ids == 'auto')
+        _require('embed_dims', embed_dims, _is_size(embed_dims, 1))
+        _require('queue_size', queue_size, _is_size(queue_size, 0))
+        _require('unfilled', unfilled, unfilled in ('zero', 'mask'))
+        _require('on_mismatch', on_mismatch, on_mismatch in ('error', 'reset'))
+        self.configured_ids = num_ids
+        self.embed_dims = embed_dims
+        self.unfilled = unfilled
+        self.on_mismatch = on_mismatch
+        self.update_rule = MODELS.build(
+            update or dict(type='mmps.MomentumUpdate', momentum=0.5)
+        )
+        self.queue_rule = MODELS.build(
+            queue or dict(type='mmps.CircularQueue')
+        )
+        self.register_buffer('prototypes', torch.empty(0, embed_dims))
+        self.register_buffer('prototypes_filled', torch.empty(0).bool())
+        self.register_buffer('queue', torch.zeros(queue_size, embed_dims))
+        self.register_buffer('queue_filled', torch.zeros(queue_size).bool())
+        self.register_buffer('queue_pointer', torch.tensor(0))
+        self.register_buffer('raw_person_ids', torch.empty(0).long())
+        if queue_size:
+            self.queue_rule.allocate(queue_size)
+        if num_ids != 'auto':
+            self._allocate_ids(num_ids)
+
+    @property
+    def num_ids(self) -> int:
+        """Number of identities L; 0 while ``'auto'`` is unresolved."""
+        return len(self.prototypes)
+
+    @property
+    def queue_size(self) -> int:
+        """Number of queue slots Q."""
+        return len(self.queue)
+
+    def _allocate_ids(self, num_ids: int) -> None:
+        rows = self.prototypes
+        self.prototypes = rows.new_zeros(num_ids, self.embed_dims)
+        self.prototypes_filled = self.queue_filled.new_zeros(num_ids)
+        self.raw_person_ids = self.queue_pointer.new_full((num_ids,), -1)
+
+    @torch.no_grad()
+    def reset(self) -> None:
+        """Empty prototypes and queue; size and identities stay."""
+        for name in ('prototypes', 'queue', 'queue_pointer'):
+            getattr(self, name).zero_()
+        self.prototypes_filled.fill_(False)
+        self.queue_filled.fill_(False)
+        self.queue_rule.reset()
+
+    def resolve(self, raw_person_ids: Sequence[int]) -> None:
+        """Tell the memory which identities its rows stand for.
+
+        Repeating the call with the same identities changes nothing.
+
+        Args:
+            raw_person_ids: The data set's own ids (distinct, not negative);
+                the index is the contiguous id used in training.
+
+        Raises:
+            TypeError: Not a sequence of integers.
+            ValueError: No id, a negative or a repeated one; a number of ids
+                that contradicts ``num_ids``; other ids than those known
+                (unless ``on_mismatch='reset'``).
+        """
+        raw = as_raw_person_ids('IdentityMemory', raw_person_ids)
+        raw = raw.to(self.raw_person_ids.device)
+        if self.configured_ids not in ('auto', len(raw)):
+            raise ValueError(
+                f'IdentityMemory: num_ids={self.configured_ids} in the '
+                f'config, but the data set has {len(raw)} labelled '
+                "identities; set num_ids='auto'"
+            )
+        if self.num_ids == 0:
+            self._allocate_ids(len(raw))
+        elif fault := compare_ids(self.raw_person_ids, raw, 'data set'):
+            self._mismatch([fault])
+            self._allocate_ids(len(raw))
+            self.reset()
+        self.raw_person_ids = raw
+
+    def _mismatch(self, faults: list[str]) -> None:
+        text = 'IdentityMemory: ' + '; '.join(faults)
+        if self.on_mismatch == 'error':
+            raise ValueError(
+                f'{text}. To start with an empty memory set '
+                "on_mismatch='reset' in its config"
+            )
+        print_log(
+            f"{text}. The memory starts empty (on_mismatch='reset')",
+            logger='current',
+            level=logging.WARNING,
+        )
+
+    def forward(self, x: Tensor) -> MemoryReadout:
+        """Compare embeddings with the memory as it stands.
+
+        Args:
+            x: (N, D) unit embeddings of any floating dtype.
+
+        Returns:
+            Cosines and a snapshot; later updates do not touch them.
+
+        Raises:
+            RuntimeError: ``num_ids='auto'`` is not resolved.
+            ValueError: Wrong shape.
+        """
+        self._check(x)
+        rows = torch.cat([self.prototypes, self.queue])
+        filled = torch.cat([self.prototypes_filled, self.queue_filled])
+        with torch.autocast(x.device.type, enabled=False):
+            dtype = torch.promote_types(x.dtype, rows.dtype)
+            cosine = x.to(dtype) @ rows.to(dtype).T
+        return MemoryReadout(
+            cosine=cosine,
+            valid=filled if self.unfilled == 'mask' else filled | True,
+            filled=filled,
+            num_ids=self.num_ids,
+            prototypes=rows[: self.num_ids],
+        )
+
+    @torch.no_grad()
+    def update(self, x: Tensor, person_ids: Tensor) -> None:
+        """Write one training step's embeddings, after the loss has read.
+
+        Labelled samples move their prototype, unlabelled ones enter the
+        queue, each in batch order; samples that are zero or not finite do
+        neither. With several processes all samples are gathered and every
+        process applies the same update: each must call this once per step,
+        also with N = 0.
+
+        Args:
+            x: (N, D) unit embeddings; the graph is not kept.
+            person_ids: (N,) integer contiguous ids, -1 for unlabelled.
+
+        Raises:
+            RuntimeError: ``num_ids='auto'`` is not resolved.
+            TypeError: ``person_ids`` are not integers.
+            ValueError: Wrong shapes or, on the CPU, an id above L - 1.
+        """
+        self._check(x, person_ids)
+        x, person_ids = gather_samples(
+            x.detach().to(self.prototypes.dtype), person_ids.long()
+        )
+        if len(x) == 0:
+            return
+        with torch.autocast(x.device.type, enabled=False):
+            usable = x.isfinite().all(1) & x.any(1)
+            if self.queue_size:
+                self.queue_rule(
+                    self.queue,
+                    self.queue_filled,
+                    self.queue_pointer,
+                    x,
+                    usable & (person_ids < 0),
+                    self.prototypes,
+                    self.prototypes_filled,
+                )
+            self.update_rule(
+                self.prototypes, self.prototypes_filled, x, person_ids, usable
+            )
+
+    def _check(self, x: Tensor, person_ids: Tensor | None = None) -> None:
+        if self.num_ids == 0:
+            raise RuntimeError(_UNRESOLVED)
+        if x.dim() != 2 or x.size(1) != self.embed_dims:
+            raise ValueError(
+                f'IdentityMemory: expected embeddings of shape '
+                f'(N, {self.embed_dims}), got {tuple(x.shape)}'
+            )
+        if person_ids is None:
+            return
+        check_person_ids('IdentityMemory', person_ids, len(x), self.num_ids)
+
+    def _apply(self, fn: Callable, recurse: bool = True) -> nn.Module:
+        # Model-wide casts to half would ruin the running averages.
+        def keep_precision(tensor: Tensor) -> Tensor:
+            out = fn(tensor)
+            if tensor.is_floating_point() and out.itemsize < 4:
+                out = tensor.to(out.device)
+            return out
+
+        return super()._apply(keep_precision, recurse)
+
+    def _load_from_state_dict(
+        self, state_dict: dict, prefix: str, *args, **kwargs
+    ) -> None:
+        # Raised here and not reported: mmengine only logs what
+        # load_state_dict reports, and would train on with an empty memory.
+        stored = {
+            name: state_dict[prefix + name]
+            for name in self._buffers
+            if prefix + name in state_dict
+        }
+        if stored:
+            faults = compare_state(self._buffers, stored)
+            if faults:
+                self._mismatch(faults)
+                self.reset()
+                # torch hands this very dict on to the rules.
+                state_dict.update(self.state_dict(prefix=prefix))
+            else:
+                self._adopt(stored)
+                state_dict[prefix + 'raw_person_ids'] = self.raw_person_ids
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+    def _adopt(self, stored: dict[str, Tensor]) -> None:
+        raw = stored['raw_person_ids']
+        if self.num_ids == 0:
+            self._allocate_ids(len(raw))
+        if not ids_known(self.raw_person_ids):
+            self.raw_person_ids.copy_(raw)
+
+    def extra_repr(self) -> str:
+        """Options shown by ``print``."""
+        num_ids = self.num_ids or 'auto, unresolved'
+        return (
+            f'num_ids={num_ids}, embed_dims={self.embed_dims}, '
+            f'queue_size={self.queue_size}, unfilled={self.unfilled!r}'
+        )

@@ -1,0 +1,118 @@
+"""How labelled embeddings change the identity prototypes."""
+
+import math
+from abc import ABCMeta, abstractmethod
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmps.registry import MODELS
+
+from .grouping import IdGroups
+
+# Largest growth of the unnormalised prototype between two normalisations.
+_MAX_GROWTH = 1e12
+
+
+class BaseUpdateRule(nn.Module, metaclass=ABCMeta):
+    """Interface of the rules that move identity prototypes.
+
+    A rule is a module, so buffers that it needs are saved with the memory.
+    """
+
+    @abstractmethod
+    def forward(
+        self,
+        prototypes: Tensor,
+        filled: Tensor,
+        x: Tensor,
+        person_ids: Tensor,
+        usable: Tensor,
+    ) -> None:
+        """Apply one step's samples in place, in batch order.
+
+        Called without gradient and outside autocast, with the samples of all
+        processes in rank order, so the rule must be deterministic.
+
+        Args:
+            prototypes: (L, D) unit rows, zero where unfilled; changed.
+            filled: (L,) bool; changed.
+            x: (N, D) embeddings in the dtype of ``prototypes``, N >= 1.
+            person_ids: (N,) int64, -1 for unlabelled.
+            usable: (N,) bool, False where x is zero or not finite; such
+                samples must not act.
+        """
+
+
+@MODELS.register_module()
+class MomentumUpdate(BaseUpdateRule):
+    r"""Moving average of OIM, ``v <- L2(m v + (1 - m) x)``.
+
+    Several samples of one id act one after another in batch order, as in the
+    published sequential code; an unfilled row takes its first sample.
+
+    The sequence is evaluated for all ids at once, without normalising in
+    between: ``y <- y + (1 - m) / m |y| x`` has the direction of the rule's v
+    after every sample, and a zero x leaves y exactly as it is.
+
+    Source: Xiao et al., "Joint Detection and Identification Feature Learning
+    for Person Search", CVPR 2017, section 3.3.
+
+    Args:
+        momentum: Share m of the old prototype, 0 < m < 1. Defaults to 0.5.
+        max_repeats: Rounds on an accelerator, where the largest number of
+            samples of one id in the step is not known to the host. An id
+            with more samples starts from its last ``max_repeats``; what is
+            left out weighs 2e-10 or less at the default (m = 0.5, no sample
+            further than 90 degrees from its prototype). None asks the device
+            for the number: always exact, one synchronisation per step. The
+            CPU is always exact. Defaults to 64.
+
+    Raises:
+        ValueError: An argument is out of range.
+    """
+
+    def __init__(
+        self, momentum: float = 0.5, max_repeats: int | None = 64
+    ) -> None:
+        super().__init__()
+        if not 0 < momentum < 1:
+            raise ValueError(
+                f'MomentumUpdate: momentum must be between 0 and 1 '
+                f'(exclusive), got {momentum}'
+            )
+        if max_repeats is not None and max_repeats < 1:
+            raise ValueError(
+                f'MomentumUpdate: max_repeats must be None or at least 1, '
+                f'got {max_repeats}'
+            )
+        self.momentum = momentum
+        self.max_repeats = max_repeats
+
+    def forward(
+        self,
+        prototypes: Tensor,
+        filled: Tensor,
+        x: Tensor,
+        person_ids: Tensor,
+        usable: Tensor,
+    ) -> None:
+        """See :meth:`BaseUpdateRule.forward`."""
+        groups = IdGroups(
+            x, person_ids, usable, len(prototypes), self.max_repeats
+        )
+        ratio = (1 - self.momentum) / self.momentum
+        stride = max(1, int(math.log(_MAX_GROWTH) / math.log1p(ratio)))
+        y = prototypes.index_select(0, groups.rows)
+        for i, (sample, _) in enumerate(groups.rounds(), 1):
+            norm = torch.linalg.vector_norm(y, dim=1, keepdim=True)
+            # Of a zero row (unfilled, cancelled out) only x remains.
+            y.addcmul_(sample, norm + (norm == 0), value=ratio)
+            if i % stride == 0:
+                y = F.normalize(y)
+        groups.write(prototypes, filled, F.normalize(y))
+
+    def extra_repr(self) -> str:
+        """Options shown by ``print``."""
+        return f'momentum={self.momentum}, max_repeats={self.max_repeats}'

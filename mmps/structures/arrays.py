@@ -1,0 +1,121 @@
+"""Checks of arrays, and flat arrays cut up by offsets."""
+
+import numpy as np
+
+
+def frame_of_rows(splits: np.ndarray) -> np.ndarray:
+    """Expand offsets (F + 1,) to the frame index of each row (N,)."""
+    return np.repeat(np.arange(len(splits) - 1), np.diff(splits))
+
+
+def ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Concatenate ``arange(start, start + count)`` of every pair.
+
+    Args:
+        starts: (K,) first value of each range.
+        counts: (K,) length of each range, 0 allowed.
+
+    Returns:
+        (sum of counts,) int64.
+    """
+    ends = np.cumsum(counts)
+    total = int(ends[-1]) if len(ends) else 0
+    return np.arange(total) + np.repeat(starts - (ends - counts), counts)
+
+
+def names_list(names: list[str] | np.ndarray) -> list[str]:
+    """Check frame names and return them as a list of ``str``.
+
+    Raises:
+        ValueError: Not one-dimensional, not strings, or a name twice.
+    """
+    array = np.asarray(names)
+    if array.ndim != 1 or (array.size and array.dtype.kind != 'U'):
+        raise ValueError(
+            f'frame_names: expected a list of strings, got shape '
+            f'{array.shape} of {array.dtype}'
+        )
+    unique, counts = np.unique(array, return_counts=True)
+    if (counts > 1).any():
+        raise ValueError(f'frame_names: {unique[counts > 1][0]} occurs twice')
+    return array.tolist()
+
+
+def numbers(
+    name: str,
+    value: np.ndarray,
+    shape: tuple[int | None, ...],
+    dtype: type | None = None,
+    floating: bool = False,
+) -> np.ndarray:
+    """Check the shape and kind of an array.
+
+    Args:
+        name: What the errors call it.
+        value: Array-like.
+        shape: Expected length per axis, None for any.
+        dtype: Converted to this if given.
+        floating: Whether floating-point values are allowed; integers then
+            become float32. Without it only integers pass.
+
+    Returns:
+        The array, not copied where it fits already.
+
+    Raises:
+        ValueError: Wrong shape or kind.
+    """
+    array = np.asarray(value)
+    fits = array.ndim == len(shape) and all(
+        want is None or have == want
+        for have, want in zip(array.shape, shape, strict=True)
+    )
+    if not fits:
+        wanted = ', '.join('*' if n is None else str(n) for n in shape)
+        raise ValueError(
+            f'{name}: expected shape ({wanted}), got {array.shape}'
+        )
+    allowed = 'fiu' if floating else 'iu'
+    if array.dtype.kind not in allowed and array.size:
+        kind = 'numbers' if floating else 'integers'
+        raise ValueError(f'{name}: expected {kind}, got {array.dtype}')
+    if floating and array.dtype.kind != 'f':
+        array = array.astype(np.float32)
+    return array if dtype is None else array.astype(dtype, copy=False)
+
+
+def integers(
+    name: str, value: np.ndarray, shape: tuple[int | None, ...]
+) -> np.ndarray:
+    """Check an integer array of any width, see :func:`numbers`."""
+    array = numbers(name, value, shape)
+    return array if array.dtype.kind in 'iu' else array.astype(np.int64)
+
+
+def check_finite(name: str, array: np.ndarray) -> None:
+    """Raise ValueError if a value is NaN or infinite."""
+    bad = ~np.isfinite(array)
+    if bad.any():
+        raise ValueError(
+            f'{name}: {int(bad.sum())} values are not finite, the first in '
+            f'row {int(np.argwhere(bad)[0, 0])}'
+        )
+
+
+def check_range(name: str, array: np.ndarray, size: int) -> None:
+    """Raise ValueError unless every value indexes ``size`` rows."""
+    if array.size and (array.min() < 0 or array.max() >= size):
+        raise ValueError(
+            f'{name}: expected indices 0..{size - 1}, got {array.min()}..'
+            f'{array.max()}'
+        )
+
+
+def check_splits(name: str, splits: np.ndarray, num_rows: int) -> None:
+    """Raise ValueError unless offsets rise from 0 to ``num_rows``."""
+    if not len(splits) or splits[0] != 0 or (np.diff(splits) < 0).any():
+        raise ValueError(f'{name}: offsets must start at 0 and never fall')
+    if splits[-1] != num_rows:
+        raise ValueError(
+            f'{name}: the last offset is {splits[-1]}, but there are '
+            f'{num_rows} rows'
+        )

@@ -1,0 +1,198 @@
+"""Predictions of a whole test set, in memory and in one file."""
+
+import os
+import zipfile
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from .arrays import check_finite, check_splits, names_list, numbers, ranges
+from .search import SearchGroundTruth
+
+
+@dataclass
+class SearchPredictions:
+    """Detections of every frame and the queries' embeddings.
+
+    Args:
+        frame_names: F unique names, in any order.
+        frame_splits: (F + 1,) offsets of the frames' detections.
+        bboxes: (N, 4) in pixels of the original image.
+        scores: (N,) detection scores.
+        embeddings: (N, D); similarity is their dot product with a query's.
+        query_embeddings: (Q, D) in the data set's query order.
+
+    Raises:
+        ValueError: A field has a wrong shape or a value that is not finite.
+    """
+
+    frame_names: list[str]
+    frame_splits: np.ndarray
+    bboxes: np.ndarray
+    scores: np.ndarray
+    embeddings: np.ndarray
+    query_embeddings: np.ndarray
+
+    def __post_init__(self) -> None:
+        self.frame_names = names_list(self.frame_names)
+        self.frame_splits = numbers(
+            'frame_splits',
+            self.frame_splits,
+            (len(self.frame_names) + 1,),
+            np.int64,
+        )
+        self.bboxes = numbers('bboxes', self.bboxes, (None, 4), floating=True)
+        num = len(self.bboxes)
+        check_splits('frame_splits', self.frame_splits, num)
+        self.scores = numbers('scores', self.scores, (num,), floating=True)
+        self.embeddings = numbers(
+            'embeddings', self.embeddings, (num, None), floating=True
+        )
+        self.query_embeddings = numbers(
+            'query_embeddings',
+            self.query_embeddings,
+            (None, None),
+            floating=True,
+        )
+        dims = self.embeddings.shape[1], self.query_embeddings.shape[1]
+        if dims[0] != dims[1]:
+            raise ValueError(
+                f'query_embeddings: dimension {dims[1]}, but embeddings have '
+                f'dimension {dims[0]}'
+            )
+        for name in ('bboxes', 'scores', 'embeddings', 'query_embeddings'):
+            check_finite(name, getattr(self, name))
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write all fields to one ``.npz`` without pickle.
+
+        The file appears under its name only once it is complete.
+
+        Args:
+            path: Where to write, ending in ``.npz``.
+
+        Raises:
+            ValueError: The name does not end in ``.npz``.
+        """
+        path = Path(path)
+        if path.suffix != '.npz':
+            raise ValueError(f'{path}: predictions are written as .npz')
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # The ending must stay: savez appends one to any other name.
+        partial = path.with_name(f'.{path.stem}.{os.getpid()}.npz')
+        try:
+            arrays = {f.name: getattr(self, f.name) for f in fields(self)}
+            arrays['frame_names'] = np.asarray(self.frame_names, dtype=np.str_)
+            np.savez(partial, **arrays)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> 'SearchPredictions':
+        """Read and check what :meth:`save` wrote.
+
+        Args:
+            path: The ``.npz`` file.
+
+        Returns:
+            The predictions.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: Not an npz file, a key is missing, or a key has a
+                wrong shape or value; the message names file and key.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(f'{path}: no such predictions file')
+        if not zipfile.is_zipfile(path):
+            raise ValueError(f'{path}: not an .npz file, or cut short')
+        keys = [f.name for f in fields(cls)]
+        arrays = {}
+        try:
+            with np.load(path, allow_pickle=False) as data:
+                if missing := [key for key in keys if key not in data]:
+                    raise ValueError(
+                        f'no key {", ".join(missing)}; needed are '
+                        f'{", ".join(keys)}'
+                    )
+                for key in keys:
+                    try:
+                        arrays[key] = data[key]
+                    except ValueError as err:
+                        raise ValueError(f'{key}: {err}') from err
+            return cls(**arrays)
+        except (ValueError, zipfile.BadZipFile, EOFError) as err:
+            raise ValueError(f'{path}: {err}') from err
+
+    def select(self, keep: np.ndarray) -> 'SearchPredictions':
+        """Keep some detections, and every frame and query.
+
+        Args:
+            keep: (N,) bool mask.
+
+        Returns:
+            The rest, in the same order.
+        """
+        counts = np.concatenate([[0], np.cumsum(keep)])
+        return SearchPredictions(
+            self.frame_names,
+            counts[self.frame_splits],
+            self.bboxes[keep],
+            self.scores[keep],
+            self.embeddings[keep],
+            self.query_embeddings,
+        )
+
+    def align(self, truth: SearchGroundTruth) -> 'SearchPredictions':
+        """Put the frames in the data set's order, matched by name.
+
+        Args:
+            truth: The test set these predictions claim to be of.
+
+        Returns:
+            Predictions with ``truth``'s frame order; self if it has it.
+
+        Raises:
+            ValueError: The frames are not those of the data set, or the
+                number of query embeddings is not that of its queries.
+        """
+        if self.frame_names != truth.frame_names:
+            _check_same_frames(self.frame_names, truth.frame_names)
+        if len(self.query_embeddings) != truth.num_queries:
+            raise ValueError(
+                f'query_embeddings: {len(self.query_embeddings)} rows, but '
+                f'the data set has {truth.num_queries} queries'
+            )
+        if self.frame_names == truth.frame_names:
+            return self
+        place = {name: i for i, name in enumerate(self.frame_names)}
+        order = np.array([place[name] for name in truth.frame_names])
+        counts = np.diff(self.frame_splits)[order]
+        splits = np.concatenate([[0], np.cumsum(counts)])
+        rows = ranges(self.frame_splits[order], counts)
+        return SearchPredictions(
+            list(truth.frame_names),
+            splits,
+            self.bboxes[rows],
+            self.scores[rows],
+            self.embeddings[rows],
+            self.query_embeddings,
+        )
+
+
+def _check_same_frames(stored: list[str], wanted: list[str]) -> None:
+    extra = sorted(set(stored) - set(wanted))
+    missing = sorted(set(wanted) - set(stored))
+    parts = [
+        f'{len(names)} {what} (first: {", ".join(names[:3])})'
+        for names, what in (
+            (missing, 'frames of the data set are missing'),
+            (extra, 'frames are not in the data set'),
+        )
+        if names
+    ]
+    if parts:
+        raise ValueError(f'frame_names: {"; ".join(parts)}')

@@ -1,0 +1,23 @@
+"""Register every part of mmps at once, as scripts for mmdet expect."""
+
+from importlib import import_module
+
+from mmengine.registry import DefaultScope
+
+
+def register_all_modules(init_default_scope: bool = True) -> None:
+    """Import all packages that register parts.
+
+    Configs do not need it: the registries import on first use.
+
+    Args:
+        init_default_scope: Also make ``mmps`` the default scope. Defaults
+            to True.
+    """
+    for name in ('datasets', 'engine', 'evaluation', 'models'):
+        import_module(f'mmps.{name}')
+    import_module('mmps.visualization')
+    if init_default_scope:
+        current = DefaultScope.get_current_instance()
+        if current is None or current.scope_name != 'mmps':
+            DefaultScope.get_instance('mmps', scope_name='mmps')

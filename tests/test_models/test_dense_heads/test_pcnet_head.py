@@ -1,0 +1,498 @@
+"""PCNet's head: losses and predictions against loops over anchors."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from mmdet.structures.bbox import bbox_overlaps
+from mmengine.config import ConfigDict
+from mmengine.structures import InstanceData
+
+import mmps.models  # noqa: F401
+from mmps.registry import MODELS, TASK_UTILS
+from mmps.testing import demo_search_samples
+
+DIMS, SIZE = 8, (128, 160)
+ASSIGNER = dict(
+    type='mmdet.MaxIoUAssigner',
+    pos_iou_thr=0.5,
+    neg_iou_thr=0.4,
+    min_pos_iou=0,
+    ignore_iof_thr=-1,
+)
+
+
+def head_cfg(**kwargs):
+    cfg = dict(
+        type='mmps.PCNetHead',
+        in_channels=8,
+        embed_dims=DIMS,
+        feat_channels=8,
+        stacked_convs=1,
+        anchor_generator=dict(
+            type='mmdet.AnchorGenerator',
+            scales=[4],
+            ratios=[2.6],
+            center_offset=0.5,
+            strides=[8, 16],
+        ),
+        bbox_coder=dict(
+            type='mmdet.DeltaXYWHBBoxCoder', target_stds=[0.1, 0.1, 0.2, 0.2]
+        ),
+        loss_cls=dict(type='mmdet.FocalLoss', use_sigmoid=True),
+        loss_bbox=dict(type='mmdet.SmoothL1Loss', beta=0.11),
+        point_pooling=dict(
+            type='mmps.ContextualPointPooling', offset_channels=8
+        ),
+        aggregation=dict(type='mmps.CrossScaleAggregation'),
+        memory=dict(type='mmps.IdentityMemory', num_ids=6, queue_size=4),
+        loss_reid=dict(type='mmps.OIMLoss'),
+        loss_dist=dict(type='mmps.DistanceLoss'),
+        loss_tri=dict(type='mmps.PCNetTripletLoss'),
+        train_cfg=dict(assigner=ASSIGNER, allowed_border=-1, pos_weight=-1),
+        test_cfg=dict(
+            nms_pre=100,
+            score_thr=0.0,
+            nms=dict(type='nms', iou_threshold=0.5),
+            max_per_img=10,
+        ),
+    )
+    cfg.update(kwargs)
+    return ConfigDict(cfg)
+
+
+def make_head(**kwargs):
+    torch.manual_seed(0)
+    head = MODELS.build(head_cfg(**kwargs))
+    head.init_weights()
+    # Predictions that differ, so that the best box is never a tie.
+    torch.nn.init.normal_(head.retina_reg.weight, std=0.3)
+    torch.nn.init.normal_(head.retina_cls.weight, std=0.3)
+    generator = torch.Generator().manual_seed(3)
+    prototypes = torch.randn(6, DIMS, generator=generator)
+    head.memory.update(F.normalize(prototypes, dim=1), torch.arange(6))
+    return head
+
+
+def pyramid(num=2, size=SIZE):
+    generator = torch.Generator().manual_seed(1)
+    return [
+        torch.randn(num, 8, size[0] // s, size[1] // s, generator=generator)
+        for s in (8, 16)
+    ]
+
+
+FOUR_ANCHORS = dict(
+    type='mmdet.AnchorGenerator',
+    octave_base_scale=4,
+    scales_per_octave=2,
+    ratios=[1.0, 2.6],
+    center_offset=0.5,
+    strides=[8, 16],
+)
+
+
+def positives_by_loop(head, outs, samples):
+    """Every positive: image, level, row, column, anchor, box, id."""
+    _, _, feats, offsets = outs
+    assigner = TASK_UTILS.build(ASSIGNER)
+    priors = head.prior_generator.grid_priors(
+        [f.shape[-2:] for f in feats], device='cpu'
+    )
+    per_cell = feats[0].size(1)
+    found = []
+    for i, sample in enumerate(samples):
+        gt = sample.gt_instances
+        assigned = assigner.assign(
+            InstanceData(priors=torch.cat(priors)), gt
+        ).gt_inds
+        n = 0
+        for level, prior in enumerate(priors):
+            width = feats[level].size(-1)
+            for k in range(len(prior)):
+                cell, anchor = divmod(k, per_cell)
+                row, col = divmod(cell, width)
+                match = int(assigned[n]) - 1
+                n += 1
+                if match >= 0:
+                    found.append(
+                        dict(
+                            image=i,
+                            level=level,
+                            own=feats[level][i, anchor, :, row, col],
+                            offset=offsets[level][i, anchor, :, row, col],
+                            box=gt.bboxes[match],
+                            person=int(gt.person_ids[match]),
+                        )
+                    )
+    return found
+
+
+@pytest.mark.parametrize('anchors', [1, 4])
+def test_losses_equal_a_loop_over_anchors(anchors):
+    kwargs = {} if anchors == 1 else dict(anchor_generator=FOUR_ANCHORS)
+    head = make_head(**kwargs)
+    _, samples = demo_search_samples((3, 2), SIZE)
+    samples[0].gt_instances.person_ids = torch.tensor([0, 4, -1])
+    samples[1].gt_instances.person_ids = torch.tensor([4, 2])
+    x = pyramid()
+    outs = head(x)
+    positives = positives_by_loop(head, outs, samples)
+    assert len(positives) > 5
+    table = torch.cat((head.memory.prototypes, head.memory.queue)).clone()
+    losses = head.loss(x, samples)
+
+    maps = [f.mean(1) for f in outs[2]]
+    embeddings, owns = [], []
+    for p in positives:
+        one = [m[p['image']][None] for m in maps]
+        (f,) = head.aggregation([p['own'][None]], [p['box'][None]], one)
+        embeddings.append(F.normalize(f[0], dim=0))
+        owns.append(F.normalize(p['own'], dim=0))
+
+    reid = tri = dist = 0.0
+    for i, p in enumerate(positives):
+        if p['person'] >= 0:
+            logits = table @ embeddings[i] * 30
+            reid += torch.logsumexp(logits, 0) - logits[p['person']]
+            rivals = [
+                (embeddings[i] - owns[j]).square().sum()
+                for j, q in enumerate(positives)
+                if q['person'] >= 0 and q['person'] != p['person']
+            ]
+            gap = (embeddings[i] - owns[i]).square().sum()
+            tri += (0.5 + gap - min(rivals)).clamp(min=0)
+        stride = (8, 16)[p['level']]
+        height = p['box'][3] - p['box'][1]
+        mass = [
+            sum(p['offset'][2 * k] for k in range(3 * m, 3 * m + 3)) / 3 + m
+            for m in range(3)
+        ]
+        for m in range(2):
+            step = (mass[m + 1] - mass[m]) * stride
+            dist += (step - height / 3) ** 2 / height
+    for name, want in dict(reid=reid, tri=tri, dist=dist).items():
+        torch.testing.assert_close(
+            losses[f'loss_{name}'],
+            want / len(positives),
+            atol=1e-4,
+            rtol=1e-4,
+            msg=name,
+        )
+
+
+def test_detection_losses_are_retinanets():
+    head = make_head()
+    _, samples = demo_search_samples((3, 2), SIZE)
+    x = pyramid()
+    losses = head.loss(x, samples)
+    twin = MODELS.build(
+        dict(
+            type='mmdet.RetinaHead',
+            num_classes=1,
+            in_channels=8,
+            **{
+                key: head_cfg()[key]
+                for key in (
+                    'feat_channels',
+                    'stacked_convs',
+                    'anchor_generator',
+                    'bbox_coder',
+                    'loss_cls',
+                    'loss_bbox',
+                    'train_cfg',
+                )
+            },
+        )
+    )
+    scores, deltas, *_ = head(x)
+    want = twin.loss_by_feat(
+        scores,
+        deltas,
+        [s.gt_instances for s in samples],
+        [s.metainfo for s in samples],
+    )
+    for name in ('loss_cls', 'loss_bbox'):
+        torch.testing.assert_close(losses[name], want[name])
+
+
+def test_padded_images_keep_positives_on_their_boxes():
+    head = make_head()
+    _, samples = demo_search_samples((2, 2), (128, 96))
+    x = pyramid()
+    for sample in samples:
+        sample.set_metainfo(dict(pad_shape=(128, 96)))
+    torch.manual_seed(0)
+    anchors, valid = head.get_anchors(
+        [f.shape[-2:] for f in x], [s.metainfo for s in samples], 'cpu'
+    )
+    *_, gt_inds = head.get_targets(
+        anchors,
+        valid,
+        [s.gt_instances for s in samples],
+        [s.metainfo for s in samples],
+    )
+    gt_inds = torch.cat(gt_inds, 1)
+    flat = torch.cat(anchors[0])
+    for i, sample in enumerate(samples):
+        picked = (gt_inds[i] >= 0).nonzero().squeeze(1)
+        boxes = sample.gt_instances.bboxes[gt_inds[i, picked]]
+        overlap = bbox_overlaps(flat[picked], boxes, is_aligned=True)
+        # A wrong offset would pair anchors with boxes elsewhere.
+        best = bbox_overlaps(flat, sample.gt_instances.bboxes).max(0).values
+        assert len(picked) > 0
+        assert overlap.min() >= min(0.5, best.min())
+
+
+def test_batch_without_people_trains_every_parameter():
+    head = make_head(reid_norm_cfg=dict(type='BN1d'))
+    _, samples = demo_search_samples((0, 0), SIZE)
+    losses = head.loss(pyramid(), samples)
+    assert losses['loss_reid'] == losses['loss_tri'] == 0
+    total = sum(sum(v) if isinstance(v, list) else v for v in losses.values())
+    total.backward()
+    missing = [n for n, p in head.named_parameters() if p.grad is None]
+    assert missing == []
+    assert all(p.grad.isfinite().all() for p in head.parameters())
+
+
+def test_memory_is_updated_after_it_was_read():
+    head = make_head()
+    _, samples = demo_search_samples((2, 1), SIZE)
+    samples[0].gt_instances.person_ids = torch.tensor([0, -1])
+    samples[1].gt_instances.person_ids = torch.tensor([3])
+    before = head.memory.prototypes.clone()
+    losses = head.loss(pyramid(), samples)
+    changed = (head.memory.prototypes != before).any(1).nonzero().squeeze(1)
+    assert changed.tolist() == [0, 3]
+    assert head.memory.queue_filled.any()
+    sum(v for v in (losses['loss_reid'], losses['loss_tri'])).backward()
+
+
+def test_average_over_labelled_positives():
+    _, samples = demo_search_samples((3, 2), SIZE)
+    samples[0].gt_instances.person_ids = torch.tensor([0, -1, -1])
+    samples[1].gt_instances.person_ids = torch.tensor([-1, 3])
+    losses, heads = {}, {}
+    for choice in ('positives', 'labelled'):
+        heads[choice] = head = make_head(reid_average=choice)
+        losses[choice] = head.loss(pyramid(), samples)['loss_reid']
+    positives = positives_by_loop(head, head(pyramid()), samples)
+    labelled = sum(p['person'] >= 0 for p in positives)
+    assert 0 < labelled < len(positives)
+    torch.testing.assert_close(
+        losses['labelled'] * labelled, losses['positives'] * len(positives)
+    )
+
+
+@pytest.mark.parametrize('anchors', [1, 4])
+@pytest.mark.parametrize('scale', [1.0, 0.5])
+def test_query_embeddings_equal_a_loop(anchors, scale):
+    kwargs = {} if anchors == 1 else dict(anchor_generator=FOUR_ANCHORS)
+    head = make_head(**kwargs).eval()
+    _, samples = demo_search_samples((3, 2), SIZE, queries=(2, 0), scale=scale)
+    x = pyramid()
+    outs = head(x)
+    scores, deltas, feats, _ = outs
+    head.predict(x, samples)
+    assert samples[1].query_instances.embeddings.shape == (0, DIMS)
+    priors = head.prior_generator.grid_priors(
+        [f.shape[-2:] for f in feats], device='cpu'
+    )
+    for q in range(2):
+        box = samples[0].query_instances.bboxes[q] * scale
+        best, own = -1.0, None
+        for level, prior in enumerate(priors):
+            width = feats[level].size(-1)
+            for k in range(len(prior)):
+                cell, anchor = divmod(k, anchors)
+                row, col = divmod(cell, width)
+                delta = deltas[level][0, 4 * anchor : 4 * anchor + 4, row, col]
+                decoded = head.bbox_coder.decode(
+                    prior[k : k + 1], delta[None], max_shape=SIZE
+                )
+                overlap = float(bbox_overlaps(box[None], decoded))
+                if overlap > best:
+                    best = overlap
+                    own = feats[level][0, anchor, :, row, col]
+        (f,) = head.aggregation(
+            [own[None]], [box[None]], [m.mean(1)[:1] for m in feats]
+        )
+        torch.testing.assert_close(
+            samples[0].query_instances.embeddings[q],
+            F.normalize(f[0], dim=0),
+        )
+
+
+def test_detections_carry_unit_embeddings_of_their_location():
+    head = make_head(aggregation=None).eval()
+    _, samples = demo_search_samples((2, 1), SIZE, scale=0.5)
+    x = pyramid()
+    results = head.predict(x, samples, rescale=True)
+    scores, deltas, feats, _ = head(x)
+    flat = {}
+    for level, f in enumerate(feats):
+        prior = head.prior_generator.single_level_grid_priors(
+            f.shape[-2:], level, device='cpu'
+        )
+        for k in range(len(prior)):
+            row, col = divmod(k, f.size(-1))
+            box = head.bbox_coder.decode(
+                prior[k : k + 1],
+                deltas[level][0, :, row, col][None],
+                max_shape=SIZE,
+            )
+            score = scores[level][0, 0, row, col].sigmoid()
+            flat[round(float(score), 6)] = (box[0] * 2, f[0, 0, :, row, col])
+    assert len(results[0]) == 10
+    for box, score, embedding in zip(
+        results[0].bboxes, results[0].scores, results[0].embeddings
+    ):
+        want_box, own = flat[round(float(score), 6)]
+        torch.testing.assert_close(box, want_box, atol=1e-3, rtol=1e-4)
+        torch.testing.assert_close(embedding, F.normalize(own, dim=0))
+    assert results[0].scores.diff().max() <= 0
+
+
+def test_gt_box_gallery_equals_queries():
+    head = make_head().eval()
+    head.test_cfg.use_gt_boxes = True
+    _, samples = demo_search_samples((3, 0), SIZE, queries=(3, 0))
+    results = head.predict(pyramid(), samples)
+    torch.testing.assert_close(
+        results[0].embeddings, samples[0].query_instances.embeddings
+    )
+    assert results[0].scores.tolist() == [1, 1, 1]
+    assert len(results[1]) == 0
+
+
+def test_flipped_image_flips_queries():
+    head = make_head().eval()
+    _, plain = demo_search_samples((2, 1), SIZE, queries=(2, 1))
+    _, flipped = demo_search_samples((2, 1), SIZE, queries=(2, 1))
+    for one, two in zip(plain, flipped):
+        two.set_metainfo(dict(flip=True, flip_direction='horizontal'))
+        boxes = one.query_instances.bboxes.clone()
+        boxes[:, [0, 2]] = SIZE[1] - boxes[:, [2, 0]]
+        two.query_instances.bboxes = boxes
+    head.predict(pyramid(), plain)
+    head.predict(pyramid(), flipped)
+    torch.testing.assert_close(
+        plain[0].query_instances.embeddings,
+        flipped[0].query_instances.embeddings,
+    )
+
+
+def test_no_detection_is_no_error():
+    head = make_head().eval()
+    head.test_cfg.score_thr = 1.0
+    _, samples = demo_search_samples((1, 1), SIZE, queries=(1, 0))
+    results = head.predict(pyramid(), samples)
+    assert [r.embeddings.shape for r in results] == [(0, DIMS)] * 2
+    assert samples[0].query_instances.embeddings.shape == (1, DIMS)
+
+
+def test_averaging_over_neighbours_changes_only_what_overlaps():
+    head = make_head(aggregation=None).eval()
+    _, samples = demo_search_samples((2, 1), SIZE)
+    alone = head.predict(pyramid(), samples)
+    head.test_cfg.average_iou_thr = 1.1
+    torch.testing.assert_close(
+        head.predict(pyramid(), samples)[0].embeddings, alone[0].embeddings
+    )
+    head.test_cfg.average_iou_thr = 0.3
+    averaged = head.predict(pyramid(), samples)
+    torch.testing.assert_close(averaged[0].bboxes, alone[0].bboxes)
+    assert not torch.allclose(averaged[0].embeddings, alone[0].embeddings)
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(det_from='neck'),
+        dict(det_from='neck', reid_from='cls'),
+        dict(det_from='neck', reid_from='reg'),
+        dict(shared_tower=True),
+        dict(stacked_convs=0),
+        dict(point_pooling=dict(type='mmps.ConvPointPooling'), loss_dist=None),
+        dict(
+            det_from='neck',
+            point_pooling=dict(type='mmps.IdentityPointPooling'),
+            aggregation=dict(type='mmps.RoIAlignAggregation'),
+            loss_dist=None,
+        ),
+        dict(aggregation=None, loss_tri=None),
+        dict(reid_norm_cfg=dict(type='BN1d')),
+        dict(anchor_generator=FOUR_ANCHORS, det_from='neck'),
+    ],
+    ids=lambda options: '-'.join(map(str, options)),
+)
+def test_variants_train_and_predict(options):
+    head = make_head(**options)
+    _, samples = demo_search_samples((3, 2), SIZE, queries=(1, 1))
+    losses = head.loss(pyramid(), samples)
+    total = sum(sum(v) if isinstance(v, list) else v for v in losses.values())
+    total.backward()
+    without = [n for n, p in head.named_parameters() if p.grad is None]
+    assert without == []
+    results = head.eval().predict(pyramid(), samples)
+    norms = results[0].embeddings.norm(dim=1)
+    torch.testing.assert_close(norms, torch.ones_like(norms))
+
+
+def test_what_reads_what():
+    """The re-id maps follow the map that they are said to be read from."""
+    x = pyramid()
+    for det_from, reid_from, moved in (
+        ('reid', 'neck', False),
+        ('neck', 'neck', False),
+        ('neck', 'cls', True),
+    ):
+        head = make_head(det_from=det_from, reid_from=reid_from)
+        scores, _, feats, _ = head(x)
+        head.cls_convs[0].conv.weight.data.mul_(2)
+        _, _, changed, _ = head(x)
+        assert torch.allclose(feats[0], changed[0]) is not moved
+        conv = head.point_pooling.point_convs[0]
+        conv.weight.data.mul_(2)
+        head.cls_convs[0].conv.weight.data.div_(2)
+        rescored, *_ = head(x)
+        follows = not torch.allclose(scores[0], rescored[0])
+        assert follows is (det_from == 'reid')
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(reid_from='backbone'), "reid_from must be one of .* 'backbone'"),
+        (dict(det_from='cls'), "det_from must be one of .* 'cls'"),
+        (dict(reid_average='sum'), 'reid_average must be one of'),
+        (dict(reid_from='cls'), "set det_from='neck'"),
+        (
+            dict(point_pooling=dict(type='mmps.ConvPointPooling')),
+            'ConvPointPooling has a fixed grid',
+        ),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        make_head(**options)
+
+
+def test_autocast_step_is_finite_and_close():
+    plain, amp = make_head(), make_head()
+    _, samples = demo_search_samples((3, 2), SIZE)
+    want = plain.loss(pyramid(), samples)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        got = amp.loss(pyramid(), samples)
+    for name in ('loss_reid', 'loss_dist', 'loss_tri'):
+        assert got[name].dtype == torch.float32
+        torch.testing.assert_close(got[name], want[name], atol=0.1, rtol=0.1)
+    assert amp.memory.prototypes.dtype == torch.float32
+
+
+def test_one_positive_passes_batch_norm():
+    head = make_head(reid_norm_cfg=dict(type='BN1d'))
+    x = torch.randn(1, DIMS)
+    unit = head._unit(x, head.reid_norm)
+    assert unit.isfinite().all()
+    torch.testing.assert_close(unit.norm(), torch.tensor(1.0))

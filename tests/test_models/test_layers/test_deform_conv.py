@@ -1,0 +1,100 @@
+"""The CPU path of deformable convolution against mmcv's operator."""
+
+import pytest
+import torch
+from mmcv.ops import DeformConv2d
+
+from mmps.models.layers import DeformConv
+
+
+def make_pair(kernel=3, channels=6, out=5):
+    torch.manual_seed(0)
+    ours = DeformConv(channels, out, kernel)
+    theirs = DeformConv2d(channels, out, kernel, padding=(kernel - 1) // 2)
+    theirs.load_state_dict(ours.state_dict())
+    return ours, theirs
+
+
+@pytest.mark.parametrize('kernel', [3, 5])
+@pytest.mark.parametrize('size', [(9, 7), (5, 12)])
+@pytest.mark.parametrize('spread', [0.0, 0.7, 6.0])
+def test_equals_operator_in_values_and_gradients(kernel, size, spread):
+    ours, theirs = make_pair(kernel)
+    x = torch.randn(2, 6, *size, requires_grad=True)
+    offset = spread * torch.randn(2, 2 * kernel * kernel, *size)
+    offset.requires_grad_()
+    grads = []
+    outs = []
+    for module in (ours, theirs):
+        out = module(x, offset)
+        grad = torch.autograd.grad(
+            (out * torch.arange(out.numel()).reshape(out.shape).cos()).sum(),
+            (x, offset, module.weight),
+        )
+        outs.append(out)
+        grads.append(grad)
+    torch.testing.assert_close(outs[0], outs[1], atol=1e-4, rtol=1e-4)
+    # At integer positions bilinear sampling has two one-sided gradients.
+    names = ('x', 'weight') if spread == 0 else ('x', 'offset', 'weight')
+    for name, one, two in zip(('x', 'offset', 'weight'), *grads):
+        if name in names:
+            torch.testing.assert_close(one, two, atol=1e-4, rtol=1e-3)
+
+
+def test_equals_a_loop_over_points():
+    ours, _ = make_pair()
+    x = torch.randn(1, 6, 4, 5)
+    offset = 2 * torch.randn(1, 18, 4, 5)
+    out = ours(x, offset)
+
+    def sample(y, x_pos):
+        total = torch.zeros(6)
+        y0, x0 = int(torch.floor(y)), int(torch.floor(x_pos))
+        for row in (y0, y0 + 1):
+            for col in (x0, x0 + 1):
+                if 0 <= row < 4 and 0 <= col < 5:
+                    weight = (1 - abs(y - row)) * (1 - abs(x_pos - col))
+                    total = total + weight * x[0, :, row, col]
+        return total
+
+    for row in range(4):
+        for col in range(5):
+            want = torch.zeros(5)
+            for k in range(9):
+                dy, dx = offset[0, 2 * k : 2 * k + 2, row, col]
+                point = sample(row + k // 3 - 1 + dy, col + k % 3 - 1 + dx)
+                want += ours.weight[:, :, k // 3, k % 3] @ point
+            torch.testing.assert_close(
+                out[0, :, row, col], want, atol=1e-5, rtol=1e-4
+            )
+
+
+def test_autocast_and_channels_last_are_no_obstacle():
+    ours, _ = make_pair()
+    x, offset = torch.randn(2, 6, 8, 8), torch.randn(2, 18, 8, 8)
+    want = ours(x, offset)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        got = ours(x, offset)
+    assert got.dtype == torch.float32
+    # Products in bf16, positions in fp32: 8 bits of 54 summed products.
+    torch.testing.assert_close(got, want, atol=0.05, rtol=0.05)
+    last = torch.channels_last
+    moved = ours.to(memory_format=last)
+    got = moved(x.to(memory_format=last), offset.to(memory_format=last))
+    torch.testing.assert_close(got, want)
+    assert moved(x.bfloat16(), offset).dtype == torch.float32
+
+
+def test_state_dict_is_mmcvs():
+    ours, theirs = make_pair()
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize('size', [(9, 7), (2, 2)])
+def test_cpu_equals_cuda(size):
+    ours, _ = make_pair()
+    x, offset = torch.randn(2, 6, *size), torch.randn(2, 18, *size)
+    want = ours(x, offset)
+    got = ours.cuda()(x.cuda(), offset.cuda())
+    torch.testing.assert_close(got.cpu(), want, atol=1e-4, rtol=1e-4)

@@ -1,0 +1,203 @@
+"""OIMLoss against a loop, and its edge cases."""
+
+import math
+from unittest import mock
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mmps.models.losses import OIMLoss
+from mmps.models.losses import oim_loss as oim_module
+from mmps.models.losses.functional import oim_loss
+from mmps.models.memories import IdentityMemory
+from mmps.registry import MODELS
+
+
+def unit(num, dims=8, seed=0, dtype=torch.float64):
+    """Random unit rows."""
+    generator = torch.Generator().manual_seed(seed)
+    rows = torch.randn(num, dims, generator=generator, dtype=torch.float64)
+    return F.normalize(rows, dim=1).to(dtype)
+
+
+def seen_memory(unfilled='zero', queue_size=4):
+    """Ids 0, 1, 3 and two unlabelled people are known; id 2 is not."""
+    memory = IdentityMemory(4, 8, queue_size, unfilled=unfilled).double()
+    memory.update(unit(6, seed=9), torch.tensor([0, -1, 1, 3, -1, 0]))
+    return memory
+
+
+def loop_loss(memory, x, person_ids, temperature):
+    """Mean cross-entropy, one sample and one row after another."""
+    rows = [*memory.prototypes, *memory.queue]
+    filled = [*memory.prototypes_filled, *memory.queue_filled]
+    terms = []
+    for feature, person in zip(x, person_ids.tolist()):
+        masked = memory.unfilled == 'mask'
+        if person < 0 or (masked and not filled[person]):
+            continue
+        total = 0.0
+        for row, is_filled in zip(rows, filled):
+            if is_filled or not masked:
+                total = total + ((feature * row).sum() / temperature).exp()
+        own = (feature * rows[person]).sum() / temperature
+        terms.append(total.log() - own)
+    return sum(terms) / max(len(terms), 1), len(terms)
+
+
+@pytest.mark.parametrize('unfilled', ['zero', 'mask'])
+@given(
+    person_ids=st.lists(st.integers(-1, 3), min_size=1, max_size=9),
+    temperature=st.sampled_from([1 / 30, 0.2]),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=40, derandomize=True, deadline=None)
+def test_value_and_gradient(unfilled, person_ids, temperature, seed):
+    memory = seen_memory(unfilled)
+    person_ids = torch.tensor(person_ids)
+    x = unit(len(person_ids), seed=seed).requires_grad_()
+    loss = OIMLoss(temperature)(memory(x), person_ids)
+    (grad,) = torch.autograd.grad(loss, x)
+    expected, count = loop_loss(memory, x, person_ids, temperature)
+    if not count:
+        assert loss.item() == 0
+        assert not grad.any()
+        return
+    torch.testing.assert_close(loss, expected, rtol=1e-6, atol=1e-12)
+    (expected_grad,) = torch.autograd.grad(expected, x)
+    torch.testing.assert_close(grad, expected_grad, rtol=1e-6, atol=1e-9)
+    assert not grad[person_ids < 0].any()
+
+
+def test_gradcheck():
+    memory = seen_memory()
+    person_ids = torch.tensor([0, 3, -1, 2, 0])
+    x = unit(5).requires_grad_()
+    assert torch.autograd.gradcheck(
+        lambda x: OIMLoss(0.1)(memory(x), person_ids), x
+    )
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_low_precision_features(dtype):
+    memory = seen_memory().float()
+    person_ids = torch.tensor([0, 3, -1, 2, 0])
+    x = unit(5, dtype=dtype).requires_grad_()
+    loss = OIMLoss()(memory(x), person_ids)
+    expected = OIMLoss()(memory(x.float()), person_ids)
+    assert loss.dtype == torch.float32
+    assert torch.equal(loss, expected)
+    loss.backward()
+    assert x.grad.dtype == dtype
+
+
+def test_float32_under_autocast():
+    memory = seen_memory().float()
+    person_ids = torch.tensor([0, 3, -1, 2, 0])
+    x = unit(5, dtype=torch.float32)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        loss = OIMLoss()(memory(x), person_ids)
+    assert loss.dtype == torch.float32
+    assert torch.equal(loss, OIMLoss()(memory(x), person_ids))
+
+
+def test_empty_memory_is_uniform():
+    memory = IdentityMemory(3, 8, queue_size=5)
+    x = unit(2, dtype=torch.float32)
+    loss = OIMLoss()(memory(x), torch.tensor([0, 2]))
+    assert loss.item() == pytest.approx(math.log(8))
+
+
+@pytest.mark.parametrize('unfilled', ['zero', 'mask'])
+@pytest.mark.parametrize('ids', [[], [-1, -1]])
+def test_nothing_labelled_is_a_zero_in_the_graph(unfilled, ids):
+    for memory in (
+        seen_memory(unfilled),
+        IdentityMemory(4, 8, queue_size=4, unfilled=unfilled),
+    ):
+        x = unit(len(ids)).requires_grad_()
+        loss = OIMLoss()(memory(x), torch.tensor(ids, dtype=torch.long))
+        assert loss.item() == 0
+        with torch.autograd.detect_anomaly(check_nan=True):
+            loss.backward()
+        assert x.grad.shape == x.shape
+        assert not x.grad.any()
+
+
+def test_own_prototype_masked_out():
+    memory = seen_memory('mask')
+    x = unit(3).requires_grad_()
+    loss = OIMLoss()(memory(x), torch.tensor([2, 1, 2]))
+    alone = OIMLoss()(memory(x[1:2]), torch.tensor([1]))
+    torch.testing.assert_close(loss, alone)
+    loss.backward()
+    assert x.grad.isfinite().all()
+    assert not x.grad[[0, 2]].any()
+
+
+def test_avg_factor_and_weight():
+    memory = seen_memory()
+    person_ids = torch.tensor([0, 3, -1, 2, 0])
+    readout = memory(unit(5))
+    total = OIMLoss()(readout, person_ids) * 4
+    for factor in (10, 10.0, torch.tensor(10.0)):
+        loss = OIMLoss(loss_weight=3.0)(readout, person_ids, factor)
+        torch.testing.assert_close(loss, total * 0.3, rtol=1e-6, atol=0)
+    none = OIMLoss()(memory(unit(1)), torch.tensor([-1]), avg_factor=0)
+    assert none.item() == 0
+
+
+def test_survives_the_update_before_backward():
+    memory = seen_memory()
+    person_ids = torch.tensor([0, 3, -1, 2, 0])
+    grads = []
+    for early in (False, True):
+        x = unit(5).requires_grad_()
+        loss = OIMLoss()(memory(x), person_ids)
+        if early:
+            memory.update(x, person_ids)
+        loss.backward()
+        grads.append(x.grad)
+    assert torch.equal(*grads)
+
+
+def test_functional_values_per_sample():
+    cosine = unit(3, 5)
+    loss, counted = oim_loss(cosine, torch.tensor([4, -1, 0]), None, 0.5)
+    expected = -F.log_softmax(cosine * 2, dim=1)
+    torch.testing.assert_close(loss[0], expected[0, 4])
+    torch.testing.assert_close(loss[2], expected[2, 0])
+    assert loss[1].item() == 0
+    assert counted.tolist() == [True, False, True]
+
+
+def test_an_id_never_hits_a_queue_column():
+    # 483 people against 482 prototypes: the trap of the published code.
+    memory = seen_memory()
+    with pytest.raises(ValueError, match=r'person id 4 is outside 0\.\.3'):
+        OIMLoss()(memory(unit(2)), torch.tensor([0, 4]))
+    # On an accelerator the ids are not looked at beforehand.
+    with (
+        mock.patch.object(oim_module, 'check_person_ids'),
+        pytest.raises(IndexError),
+    ):
+        OIMLoss()(memory(unit(2)), torch.tensor([0, 4]))
+
+
+def test_bad_input():
+    readout = seen_memory()(unit(2))
+    with pytest.raises(ValueError, match=r'shape \(2,\), got \(3,\)'):
+        OIMLoss()(readout, torch.tensor([0, 1, 2]))
+    with pytest.raises(TypeError, match='must be integers'):
+        OIMLoss()(readout, torch.tensor([0.0, 1.0]))
+    with pytest.raises(ValueError, match='temperature must be positive'):
+        OIMLoss(temperature=0)
+
+
+def test_builds_from_a_config():
+    loss = MODELS.build(dict(type='mmps.OIMLoss', loss_weight=0.5))
+    assert (loss.temperature, loss.loss_weight) == (1 / 30, 0.5)
+    assert not list(loss.state_dict())

@@ -1,0 +1,75 @@
+"""IdentityMemory in two processes equals one that sees both batches."""
+
+import multiprocessing
+
+import torch
+import torch.nn.functional as F
+
+from mmps.models.memories import IdentityMemory
+
+# Ids per rank: uneven, one id on both, no labelled one, nobody on a rank,
+# nobody at all, more unlabelled people than the queue holds.
+STEPS = [
+    ([0, 1, 0, -1], [0, 2]),
+    ([-1, -1], [3, 1, 1, 1, -1]),
+    ([], [4, 0, -1]),
+    ([2, 2, 0], []),
+    ([], []),
+    ([-1] * 5 + [1], [-1] * 4),
+]
+
+
+def samples(step, rank):
+    """The batch of one rank."""
+    person_ids = torch.tensor(STEPS[step][rank], dtype=torch.long)
+    generator = torch.Generator().manual_seed(10 * step + rank)
+    x = torch.randn(len(person_ids), 16, generator=generator)
+    if step == 2 and rank == 1:
+        x[0] = float('nan')
+    return F.normalize(x, dim=1), person_ids
+
+
+def train(rank, folder):
+    """One process: apply all steps and store the state after each."""
+    # As in data loader workers: a forked process must not use the pool.
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group(
+        'gloo',
+        init_method=f'file://{folder}/store',
+        rank=rank,
+        world_size=2,
+    )
+    memory = IdentityMemory(5, 16, queue_size=6)
+    states = []
+    for step in range(len(STEPS)):
+        memory.update(*samples(step, rank))
+        states.append({k: v.clone() for k, v in memory.state_dict().items()})
+    torch.save(states, f'{folder}/{rank}.pt')
+    torch.distributed.destroy_process_group()
+
+
+def test_two_processes_equal_one(tmp_path):
+    context = multiprocessing.get_context('fork')
+    processes = [
+        context.Process(target=train, args=(rank, str(tmp_path)))
+        for rank in range(2)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+        process.kill()
+        assert process.exitcode == 0
+    ranks = [
+        torch.load(tmp_path / f'{rank}.pt', weights_only=True)
+        for rank in range(2)
+    ]
+    memory = IdentityMemory(5, 16, queue_size=6)
+    for step in range(len(STEPS)):
+        batches = [samples(step, rank) for rank in range(2)]
+        memory.update(*(torch.cat(parts) for parts in zip(*batches)))
+        for name, value in memory.state_dict().items():
+            assert torch.equal(value, ranks[0][step][name]), (step, name)
+            assert torch.equal(value, ranks[1][step][name]), (step, name)
+    assert memory.prototypes_filled.tolist() == [True] * 4 + [False]
+    assert memory.queue_filled.all()

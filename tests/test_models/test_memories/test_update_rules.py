@@ -1,0 +1,240 @@
+"""MomentumUpdate against the published rule, sample after sample."""
+
+from unittest import mock
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mmps.models.memories import IdGroups, MomentumUpdate, grouping
+
+
+def sequential(prototypes, x, person_ids, momentum):
+    """The rule as published, in double precision."""
+    rows = prototypes.double().clone()
+    for feature, person in zip(x.double(), person_ids.tolist()):
+        if person >= 0:
+            mixed = momentum * rows[person] + (1 - momentum) * feature
+            rows[person] = mixed / mixed.norm()
+    return rows
+
+
+def unit(num, dims, seed, dtype=torch.float32):
+    """Random unit rows."""
+    generator = torch.Generator().manual_seed(seed)
+    rows = torch.randn(num, dims, generator=generator, dtype=torch.float64)
+    return F.normalize(rows, dim=1).to(dtype)
+
+
+def apply(rule, prototypes, filled, x, person_ids, static=False):
+    """Run the rule on copies, optionally on the accelerator's path."""
+    prototypes, filled = prototypes.clone(), filled.clone()
+    usable = x.isfinite().all(1) & x.any(1)
+    with (
+        mock.patch.object(grouping, '_readable', return_value=not static),
+        torch.no_grad(),
+    ):
+        rule(prototypes, filled, x, person_ids, usable)
+    return prototypes, filled
+
+
+@pytest.mark.parametrize('static', [False, True])
+@given(
+    person_ids=st.lists(st.integers(-1, 4), min_size=1, max_size=60),
+    momentum=st.sampled_from([0.05, 0.5, 0.9]),
+    seed=st.integers(0, 1000),
+    start=st.sampled_from(['empty', 'full', 'mixed']),
+)
+@settings(max_examples=60, derandomize=True, deadline=None)
+def test_equals_the_sequential_rule(static, person_ids, momentum, seed, start):
+    prototypes = unit(5, 32, seed + 1)
+    filled = torch.tensor(
+        {'empty': [False] * 5, 'full': [True] * 5}.get(
+            start, [True, False, True, False, True]
+        )
+    )
+    prototypes[~filled] = 0
+    x = unit(len(person_ids), 32, seed)
+    person_ids = torch.tensor(person_ids)
+    got, flags = apply(
+        MomentumUpdate(momentum), prototypes, filled, x, person_ids, static
+    )
+    expected = sequential(prototypes, x, person_ids, momentum)
+    torch.testing.assert_close(got.double(), expected, rtol=0, atol=1e-6)
+    seen = torch.zeros(5, dtype=torch.bool)
+    seen[person_ids[person_ids >= 0]] = True
+    assert torch.equal(flags, filled | seen)
+    assert torch.equal(got[~seen], prototypes[~seen])
+    norms = got.norm(dim=1)
+    torch.testing.assert_close(norms, flags.float(), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize('momentum', [0.01, 0.5, 0.99])
+@pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
+def test_many_samples_of_one_id(momentum, dtype):
+    x = unit(150, 64, 0, dtype)
+    person_ids = torch.ones(150, dtype=torch.long)
+    prototypes = torch.zeros(2, 64, dtype=dtype)
+    got, _ = apply(
+        MomentumUpdate(momentum),
+        prototypes,
+        torch.zeros(2, dtype=torch.bool),
+        x,
+        person_ids,
+    )
+    expected = sequential(prototypes, x, person_ids, momentum)
+    atol = 1e-6 if dtype == torch.float32 else 1e-13
+    assert got.dtype == dtype
+    torch.testing.assert_close(got.double(), expected, rtol=0, atol=atol)
+
+
+def test_first_sample_is_taken_over():
+    x = unit(1, 16, 3)
+    got, filled = apply(
+        MomentumUpdate(),
+        torch.zeros(3, 16),
+        torch.zeros(3, dtype=torch.bool),
+        x,
+        torch.tensor([2]),
+    )
+    torch.testing.assert_close(got[2], x[0])
+    assert filled.tolist() == [False, False, True]
+
+
+def test_accelerator_path_keeps_the_last_samples():
+    x = unit(200, 64, 5)
+    person_ids = torch.tensor([0, 1, 0, 0]).repeat(50)
+    prototypes = unit(2, 64, 6)
+    filled = torch.ones(2, dtype=torch.bool)
+    # 150 samples of id 0: what the default leaves out does not show.
+    got, _ = apply(MomentumUpdate(), prototypes, filled, x, person_ids, True)
+    expected = sequential(prototypes, x, person_ids, 0.5)
+    torch.testing.assert_close(got.double(), expected, rtol=0, atol=1e-6)
+    # A bound of 3 is the rule on the last three of each id.
+    got, _ = apply(
+        MomentumUpdate(max_repeats=3), prototypes, filled, x, person_ids, True
+    )
+    last = torch.cat(
+        [(person_ids == i).nonzero().flatten()[-3:] for i in (0, 1)]
+    )
+    expected = sequential(prototypes, x[last], person_ids[last], 0.5)
+    torch.testing.assert_close(got.double(), expected, rtol=0, atol=1e-6)
+    # Without a bound it is exact.
+    exact, _ = apply(
+        MomentumUpdate(0.98, max_repeats=None),
+        prototypes,
+        filled,
+        x,
+        person_ids,
+        True,
+    )
+    expected = sequential(prototypes, x, person_ids, 0.98)
+    torch.testing.assert_close(exact.double(), expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize('static', [False, True])
+def test_unusable_samples_do_not_act(static):
+    x = unit(6, 8, 0)
+    x[1, 3] = float('nan')
+    x[2, 0] = float('inf')
+    x[4] = 0
+    person_ids = torch.tensor([0, 0, 1, -1, 2, 0])
+    prototypes = unit(3, 8, 1)
+    filled = torch.tensor([True, True, False])
+    prototypes[2] = 0
+    got, flags = apply(
+        MomentumUpdate(), prototypes, filled, x, person_ids, static
+    )
+    kept = torch.tensor([0, 5])
+    expected = sequential(prototypes, x[kept], person_ids[kept], 0.5)
+    torch.testing.assert_close(got.double(), expected, rtol=0, atol=1e-6)
+    assert torch.equal(got[1:], prototypes[1:])
+    assert flags.tolist() == [True, True, False]
+    # Nothing usable at all.
+    got, flags = apply(
+        MomentumUpdate(),
+        prototypes,
+        filled,
+        x[1:3],
+        person_ids[1:3],
+        static,
+    )
+    assert torch.equal(got, prototypes)
+    assert torch.equal(flags, filled)
+
+
+@pytest.mark.parametrize('static', [False, True])
+def test_samples_that_cancel_out(static):
+    x = torch.eye(4)[[1, 0, 2]] * torch.tensor([[1.0], [-1.0], [1.0]])
+    prototypes = torch.eye(4)[:2].clone()
+    filled = torch.ones(2, dtype=torch.bool)
+    # Row 0 meets its opposite and nothing else: it stays.
+    got, flags = apply(
+        MomentumUpdate(),
+        prototypes,
+        filled,
+        x[1:2],
+        torch.tensor([0]),
+        static,
+    )
+    assert torch.equal(got, prototypes)
+    assert flags.all()
+    # A later sample starts afresh.
+    got, _ = apply(
+        MomentumUpdate(),
+        prototypes,
+        filled,
+        x[1:],
+        torch.tensor([0, 0]),
+        static,
+    )
+    assert torch.equal(got[0], x[2])
+
+
+@pytest.mark.parametrize('repeats', [1, 2])
+def test_overflow_is_not_written(repeats):
+    prototypes = torch.eye(4)[:2].clone()
+    got, _ = apply(
+        MomentumUpdate(),
+        prototypes,
+        torch.ones(2, dtype=torch.bool),
+        torch.full((repeats, 4), 1e38),
+        torch.ones(repeats, dtype=torch.long),
+    )
+    assert torch.equal(got, prototypes)
+
+
+@pytest.mark.parametrize('momentum', [0, 1, -0.1, float('nan')])
+def test_momentum_out_of_range(momentum):
+    with pytest.raises(ValueError, match='momentum must be between'):
+        MomentumUpdate(momentum)
+
+
+def test_max_repeats_out_of_range():
+    with pytest.raises(ValueError, match='max_repeats must be None'):
+        MomentumUpdate(max_repeats=0)
+
+
+@pytest.mark.parametrize('static', [False, True])
+def test_rounds_follow_the_batch_order(static):
+    person_ids = torch.tensor([3, -1, 1, 3, 1, 3, 0])
+    x = torch.arange(7.0)[:, None] + 1
+    usable = torch.ones(7, dtype=torch.bool)
+    usable[6] = False
+    with mock.patch.object(grouping, '_readable', return_value=not static):
+        groups = IdGroups(x, person_ids, usable, num_ids=4)
+    seen = {}
+    for sample, active in groups.rounds():
+        assert not sample[~active].any()
+        for row, value, on in zip(
+            groups.rows.tolist(), sample.flatten(), active.flatten()
+        ):
+            if on:
+                seen.setdefault(row, []).append(value.item())
+    copies = 3 if static else 1
+    values = {row: sorted(set(items)) for row, items in seen.items()}
+    assert values == {1: [3.0, 5.0], 3: [1.0, 4.0, 6.0]}
+    assert len(seen[3]) == 3 * copies
+    assert groups.num_rounds == 3
