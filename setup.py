@@ -52,6 +52,7 @@ class BuildPy(build_py):
     """Add ``mmps/.mim`` to a wheel, or link it in an editable install."""
 
     def run(self) -> None:
+        """Build, then add what is shipped."""
         super().run()
         if self.editable_mode:
             _link()
@@ -63,6 +64,7 @@ class SDist(sdist):
     """Add ``mmps/.mim`` to a source archive."""
 
     def make_release_tree(self, base_dir: str, files: list[str]) -> None:
+        """Lay out the archive, then add what is shipped."""
         files = [f for f in files if not Path(f).is_relative_to(MIM)]
         super().make_release_tree(base_dir, files)
         _copy(Path(base_dir) / MIM)

@@ -43,6 +43,7 @@ class CfgOptions(DictAction):
         values: Any,
         option_string: str | None = None,
     ) -> None:
+        """Parse the values of one ``--cfg-options``."""
         for item in values or ():
             if not item.partition('=')[1]:
                 parser.error(

@@ -31,6 +31,7 @@ model = dict(
         anchor_generator=dict(ratios=[2.6], strides=strides),
         point_pooling=dict(offset_channels=64),
         memory=dict(queue_size=500),
+        loss_bbox=dict(loss_weight=0.25),
     ),
     train_cfg=dict(assigner=dict(min_pos_iou=0.2)),
 )

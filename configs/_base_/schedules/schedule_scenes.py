@@ -18,9 +18,7 @@ param_scheduler = [
 ]
 
 optim_wrapper = dict(
-    type='AmpOptimWrapper',
-    dtype='bfloat16',
-    loss_scale=1.0,
+    type='mmps.BF16OptimWrapper',
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.02, fused=True),
     clip_grad=dict(max_norm=20),
 )

@@ -1,0 +1,31 @@
+# PYTHON makes the virtual environment, VENV is where it goes, ARGS goes to
+# the program that the target runs (make test ARGS='-k memory').
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' \
+		$(MAKEFILE_LIST)
+
+setup:  ## make the environment, or finish it
+	@$(PYTHON) tools/setup_env.py --venv $(VENV)
+
+demo: setup  ## make a data set, train on it, test, draw pictures
+	@$(VENV)/bin/python tools/demo.py $(ARGS)
+
+test: setup  ## run the tests
+	@$(VENV)/bin/python -m pytest $(ARGS)
+
+lint: setup  ## check style, formatting and the layers of imports
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/lint-imports --no-logo
+
+clean:  ## remove what builds and tools leave; keeps the environment and data
+	@rm -rf build dist *.egg-info mmps/.mim .pytest_cache .ruff_cache \
+		.import_linter_cache .hypothesis
+	@find mmps tools tests configs -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,43 @@
+# What the code released with the paper does on CUHK-SYSU, "standard".
+_base_ = 'pcnet_r50_cuhk-sysu.py'
+
+model = dict(
+    bbox_head=dict(
+        feat_channels=64,
+        shared_tower=True,
+        aggregation=dict(level_scale=True, logit_clamp=50.0),
+        reid_norm_cfg=dict(type='BN1d'),
+        reid_average='labelled',
+        loss_cls=dict(loss_weight=10.0),
+        # The release divides by four times the number of positives.
+        loss_bbox=dict(loss_weight=0.25),
+        loss_dist=None,
+        loss_tri=dict(
+            metric='cosine',
+            negatives='f',
+            unlabelled='shared',
+            margin=0.8,
+            loss_weight=0.1,
+        ),
+    ),
+    test_cfg=dict(
+        nms=dict(iou_threshold=0.7),
+        average_iou_thr=0.6,
+        query_average_iou_thr=0.5,
+    ),
+)
+
+train_pipeline = [
+    dict(type='mmps.LoadFrame'),
+    dict(type='mmps.LoadPersonAnnotations'),
+    dict(
+        type='RandomChoiceResize',
+        resize_type='mmdet.Resize',
+        scales=[(1500, side) for side in (500, 600, 700, 800, 900)],
+        keep_ratio=True,
+    ),
+    dict(type='mmdet.RandomFlip', prob=0.5),
+    dict(type='mmps.FilterPersonAnnotations', min_size=(1, 1)),
+    dict(type='mmps.PackPersonSearchInputs'),
+]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

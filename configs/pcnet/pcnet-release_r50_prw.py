@@ -1,0 +1,48 @@
+# What the code released with the paper does on PRW, "standard": no distance
+# loss, cosine triplet among the embeddings, batch norm before L2, f' averaged
+# over neighbours at test, input 1500 x 900. See README.md for the list.
+_base_ = 'pcnet_r50_prw.py'
+
+model = dict(
+    bbox_head=dict(
+        stacked_convs=1,
+        aggregation=dict(level_scale=True, logit_clamp=50.0),
+        reid_norm_cfg=dict(type='BN1d'),
+        reid_average='labelled',
+        # The release divides by four times the number of positives.
+        loss_bbox=dict(loss_weight=0.25),
+        loss_dist=None,
+        loss_tri=dict(
+            metric='cosine',
+            negatives='f',
+            unlabelled='shared',
+            margin=0.5,
+            loss_weight=2.0,
+        ),
+    ),
+    test_cfg=dict(average_iou_thr=0.6, query_average_iou_thr=0.5),
+)
+
+train_pipeline = [
+    dict(type='mmps.LoadFrame'),
+    dict(type='mmps.LoadPersonAnnotations'),
+    dict(
+        type='RandomChoiceResize',
+        resize_type='mmdet.Resize',
+        scales=[(1500, side) for side in (500, 600, 700, 800, 900)],
+        keep_ratio=True,
+    ),
+    dict(type='mmdet.RandomFlip', prob=0.5),
+    dict(type='mmps.FilterPersonAnnotations', min_size=(1, 1)),
+    dict(type='mmps.PackPersonSearchInputs'),
+]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+
+test_pipeline = [
+    dict(type='mmps.LoadFrame'),
+    dict(type='mmdet.Resize', scale=(1500, 900), keep_ratio=True),
+    dict(type='mmps.LoadPersonAnnotations'),
+    dict(type='mmps.PackPersonSearchInputs'),
+]
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = val_dataloader

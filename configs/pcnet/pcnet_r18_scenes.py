@@ -1,0 +1,7 @@
+# A small PCNet from scratch on rendered scenes, for a CPU (`make demo`).
+_base_ = [
+    '../_base_/models/pcnet_r18_fpn_scenes.py',
+    '../_base_/datasets/scenes.py',
+    '../_base_/schedules/schedule_scenes.py',
+    '../_base_/default_runtime.py',
+]

@@ -1,0 +1,25 @@
+"""Person-search data sets and their transforms."""
+
+from mmps.utils.quiet import quiet_imports
+
+with quiet_imports():  # it remarks on data sets that are not installed
+    import mmdet.datasets  # noqa: F401
+
+# isort: split
+from .coco_person_search import CocoPersonSearchDataset
+from .cuhk_sysu import CUHKSYSUDataset
+from .errors import BadImageError, DatasetError
+from .lsps import LSPSDataset
+from .person_search_dataset import PersonSearchDataset
+from .prw import PRWDataset
+from .transforms import *  # noqa: F403
+
+__all__ = [
+    'BadImageError',
+    'CUHKSYSUDataset',
+    'CocoPersonSearchDataset',
+    'DatasetError',
+    'LSPSDataset',
+    'PRWDataset',
+    'PersonSearchDataset',
+]

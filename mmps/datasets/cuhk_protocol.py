@@ -1,0 +1,235 @@
+"""CUHK-SYSU's test protocols: queries, and for each an explicit gallery."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from mmps.structures import GallerySet
+
+from .errors import FaultList
+from .frame_table import offsets
+from .mat_files import one_string, read_mat
+from .mat_stream import TextIndex, UnusualMatError, stream_struct
+
+_ID_NAME = re.compile(r'p(\d+)')
+_FORM = (
+    'a struct array with Query (imname, idlocate, idname) and Gallery '
+    '(imname, idlocate)'
+)
+
+
+@dataclass
+class Protocol:
+    """One protocol file; boxes are (x, y, w, h), frames -1 if unknown.
+
+    Args:
+        path: The file.
+        query_names: q image names.
+        query_frames: (q,) their frame index.
+        query_boxes: (q, 4) float64.
+        query_ids: (q,) person ids.
+        splits: (q + 1,) offsets of the queries' gallery entries.
+        frames: (E,) int32 frame index of each entry.
+        boxes: (E, 4) float32, NaN where the person is not in the entry.
+    """
+
+    path: Path
+    query_names: list[str]
+    query_frames: np.ndarray
+    query_boxes: np.ndarray
+    query_ids: np.ndarray
+    splits: np.ndarray
+    frames: np.ndarray
+    boxes: np.ndarray
+
+    def query_keys(self) -> list[tuple]:
+        """Frame and box of each query, to recognise it in another file."""
+        return [
+            (int(frame), *box)
+            for frame, box in zip(
+                self.query_frames, self.query_boxes.tolist(), strict=True
+            )
+        ]
+
+    def positives(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Frames (P,), boxes (P, 4) and ids (P,) of all labelled boxes.
+
+        Queries first, then the gallery entries that show their query.
+        """
+        rows = np.flatnonzero(np.isfinite(self.boxes[:, 0]))
+        owner = np.searchsorted(self.splits, rows, side='right') - 1
+        return (
+            np.concatenate([self.query_frames, self.frames[rows]]),
+            np.concatenate([self.query_boxes, self.boxes[rows]]),
+            np.concatenate([self.query_ids, self.query_ids[owner]]),
+        )
+
+    def gallery(
+        self, order: dict[tuple, int], faults: FaultList
+    ) -> GallerySet | None:
+        """The galleries as a :class:`~mmps.structures.GallerySet`.
+
+        Args:
+            order: :meth:`query_keys` of the data set's query list, and
+                their places in it.
+            faults: Receives queries that are not in the list.
+        """
+        places = [order.get(key, -1) for key in self.query_keys()]
+        for row, place in enumerate(places):
+            if place < 0:
+                faults.add(
+                    f'{self.path}, query {row}',
+                    f'{self.query_names[row]} with box (x, y, w, h) '
+                    f'{self.query_boxes[row].tolist()} is no query of the '
+                    'other protocol files',
+                    'the same queries in every file',
+                )
+        if -1 in places or len(set(places)) < len(places):
+            if -1 not in places:
+                faults.add(self.path, 'lists a query twice', 'each once')
+            return None
+        boxes = self.boxes.copy()
+        boxes[:, 2:] += boxes[:, :2]
+        return GallerySet(
+            splits=self.splits,
+            frames=self.frames,
+            bboxes=boxes,
+            queries=np.array(places, dtype=np.int64),
+        )
+
+
+def read_protocol(
+    path: Path, key: str, frame_index: dict[str, int], faults: FaultList
+) -> Protocol | None:
+    """Read ``TestG*.mat`` or a subset file of the same form.
+
+    Args:
+        path: The file.
+        key: Name of its variable.
+        frame_index: Place of each test image in the data set.
+        faults: Receives what is wrong with the file.
+
+    Returns:
+        The protocol, or None after recording a fault.
+    """
+    try:
+        parts = _stream(path, key, frame_index)
+    except (UnusualMatError, OSError, ValueError, IndexError):
+        parts = _read(path, key, frame_index, faults)
+    if parts is None:
+        return None
+    num_before = len(faults)
+    query_frames = np.array(
+        [frame_index.get(name, -1) for name in parts.query_names], np.int64
+    )
+    unknown = [n for n in parts.query_names if n not in frame_index]
+    for name in dict.fromkeys([*unknown, *parts.unknown]):
+        faults.add(path, f'names image {name}', 'an image of pool.mat')
+    if len(faults) > num_before:
+        return None
+    return Protocol(
+        path=path,
+        query_names=parts.query_names,
+        query_frames=query_frames,
+        query_boxes=np.array(parts.query_boxes, np.float64).reshape(-1, 4),
+        query_ids=np.array(
+            [person_id(name, i + 1) for i, name in enumerate(parts.id_names)],
+            dtype=np.int64,
+        ),
+        splits=offsets([len(frames) for frames in parts.frames]),
+        frames=np.concatenate([np.zeros(0, np.int32), *parts.frames]),
+        boxes=np.concatenate([np.zeros((0, 4), np.float32), *parts.boxes]),
+    )
+
+
+@dataclass
+class _Parts:
+    """A protocol file's rows, gathered one after another."""
+
+    query_names: list[str] = field(default_factory=list)
+    query_boxes: list[np.ndarray] = field(default_factory=list)
+    id_names: list[object] = field(default_factory=list)
+    frames: list[np.ndarray] = field(default_factory=list)
+    boxes: list[np.ndarray] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+
+
+def _stream(path: Path, key: str, frame_index: dict[str, int]) -> _Parts:
+    """Read with :mod:`mat_stream`; raises UnusualMatError."""
+    index = TextIndex(list(frame_index))
+    parts = _Parts()
+    for row in stream_struct(path, key):
+        if not {'Query', 'Gallery'} <= set(row) or row['Query'].num != 1:
+            raise UnusualMatError('a row of another form')
+        query, gallery = row['Query'], row['Gallery']
+        parts.query_names.append(query.strings('imname')[0].decode())
+        parts.query_boxes.append(query.rows('idlocate', 4)[0])
+        parts.id_names.append(
+            query.strings('idname')[0].decode()
+            if 'idname' in query.fields
+            else None
+        )
+        frames = index.find(gallery.strings('imname'))
+        if (frames < 0).any() or np.isnan(parts.query_boxes[-1]).any():
+            raise UnusualMatError('faults, which scipy is to name')
+        parts.frames.append(frames.astype(np.int32))
+        parts.boxes.append(gallery.rows('idlocate', 4).astype(np.float32))
+    return parts
+
+
+def _read(
+    path: Path, key: str, frame_index: dict[str, int], faults: FaultList
+) -> _Parts | None:
+    """Read with scipy; None after recording a fault."""
+    rows = read_mat(path, (key,), faults)
+    if rows is None:
+        return None
+    parts = _Parts()
+    try:
+        queries, galleries = rows['Query'].ravel(), rows['Gallery'].ravel()
+        for query, gallery in zip(queries, galleries, strict=True):
+            query, gallery = query.ravel()[0], gallery.ravel()
+            has_id = 'idname' in query.dtype.names
+            parts.query_names.append(one_string(query['imname']))
+            parts.query_boxes.append(_box(query['idlocate']))
+            parts.id_names.append(query['idname'] if has_id else None)
+            names = [one_string(cell) for cell in gallery['imname']]
+            parts.unknown += [n for n in names if n not in frame_index]
+            parts.frames.append(
+                np.array([frame_index.get(n, -1) for n in names], np.int32)
+            )
+            parts.boxes.append(_entry_boxes(list(gallery['idlocate'])))
+    except (ValueError, IndexError, KeyError, TypeError) as error:
+        faults.add(path, f'{key} has another form ({error})', _FORM)
+        return None
+    return parts
+
+
+def person_id(name: object, default: int) -> int:
+    """The number in an idname such as ``p10581``.
+
+    Args:
+        name: The idname as scipy gives it.
+        default: The id if the name has another form.
+    """
+    try:
+        match = _ID_NAME.fullmatch(one_string(name))
+    except ValueError:
+        return default
+    return int(match[1]) if match else default
+
+
+def _box(cell: np.ndarray) -> np.ndarray:
+    """(4,) x, y, w, h; unsigned 16-bit on disk, which would overflow."""
+    return np.asarray(cell, dtype=np.float64).reshape(4)
+
+
+def _entry_boxes(cells: list[np.ndarray]) -> np.ndarray:
+    """(E, 4) float32, NaN where the cell is empty."""
+    boxes = np.full((len(cells), 4), np.nan, dtype=np.float32)
+    rows = [i for i, cell in enumerate(cells) if cell.size]
+    if rows:
+        boxes[rows] = [_box(cells[i]) for i in rows]
+    return boxes

@@ -1,0 +1,65 @@
+"""Writing the scenes in PRW's on-disk form."""
+
+from pathlib import Path
+
+import numpy as np
+
+from .config import ScenesConfig
+from .matfile import cells, save_mat, write_bytes
+from .truth import SplitTruth, choose_queries
+
+__all__ = ['IMAGE_FOLDER', 'image_name', 'write_annotations']
+
+IMAGE_FOLDER = 'frames'
+
+
+def image_name(name: str, number: int) -> str:
+    """Return the file name of a frame; ``number`` is not used here."""
+    return f'{name}.jpg'
+
+
+def write_annotations(
+    root: Path,
+    config: ScenesConfig,
+    train: SplitTruth,
+    test: SplitTruth,
+    names: dict[str, str],
+) -> dict[str, int]:
+    """Write everything beside the pictures.
+
+    Args:
+        root: The data set's folder.
+        config: The settings.
+        train: Training split.
+        test: Test split.
+        names: Frame name to file name.
+
+    Returns:
+        dict[str, int]: ``queries``: how many there are.
+    """
+    (root / 'annotations').mkdir(exist_ok=True)
+    for split, truth, key in (
+        ('train', train, 'ID_train'),
+        ('test', test, 'ID_test2'),
+    ):
+        rows = np.column_stack([truth.person_ids, truth.boxes]).astype(float)
+        stops = np.searchsorted(truth.frames, np.arange(len(truth.names) + 1))
+        for i, name in enumerate(truth.names):
+            save_mat(
+                root / 'annotations' / f'{names[name]}.mat',
+                {'box_new': rows[stops[i] : stops[i + 1]]},
+            )
+        save_mat(
+            root / f'frame_{split}.mat',
+            {f'img_index_{split}': cells(truth.names)},
+        )
+        save_mat(root / f'{key}.mat', {key: truth.ids[None].astype(float)})
+    queries = choose_queries(test, config, per_camera=True)
+    lines = [
+        f'{test.person_ids[q]} '
+        + ' '.join(f'{value:.2f}' for value in test.boxes[q])
+        + f' {test.names[test.frames[q]]}\r\n'
+        for q in queries
+    ]
+    write_bytes(root / 'query_info.txt', ''.join(lines).encode())
+    return {'queries': len(queries)}

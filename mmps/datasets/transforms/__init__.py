@@ -1,0 +1,18 @@
+"""Transforms that keep boxes, labels and person ids in step."""
+
+from .annotations import FilterPersonAnnotations, LoadPersonAnnotations
+from .formatting import PackPersonSearchInputs
+from .loading import LoadFrame
+from .person_crop import PersonRandomCrop
+from .photometric import ChannelGain
+from .wrappers import KeepPersonIds
+
+__all__ = [
+    'ChannelGain',
+    'FilterPersonAnnotations',
+    'KeepPersonIds',
+    'LoadFrame',
+    'LoadPersonAnnotations',
+    'PackPersonSearchInputs',
+    'PersonRandomCrop',
+]

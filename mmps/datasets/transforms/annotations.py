@@ -1,0 +1,106 @@
+"""Putting a frame's people into mmdet's keys, and filtering them."""
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmdet.structures.bbox import HorizontalBoxes
+
+from mmps.registry import TRANSFORMS
+
+# The arrays with one row per person that travel through a pipeline.
+ROW_KEYS = (
+    'gt_bboxes',
+    'gt_bboxes_labels',
+    'gt_ignore_flags',
+    'gt_instances_ids',
+)
+
+
+@TRANSFORMS.register_module()
+class LoadPersonAnnotations(BaseTransform):
+    """Turn a frame's boxes and person ids into mmdet's pipeline keys.
+
+    Person ids travel as ``gt_instances_ids``, the only additional key that
+    transforms of mmdet know. In a test pipeline this comes after Resize:
+    ground truth stays in pixels of the original image.
+
+    Added keys: gt_bboxes (HorizontalBoxes, N x 4), gt_bboxes_labels (N,)
+    int64 zeros, gt_ignore_flags (N,) bool, gt_instances_ids (N,) int64,
+    contiguous, -1 for unlabelled people.
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Add the keys.
+
+        Args:
+            results: A frame from a person-search data set: either what its
+                pipeline gets or what its ``get_data_info`` returns.
+
+        Returns:
+            The same dict.
+
+        Raises:
+            KeyError: It has no person annotations.
+        """
+        source = results.pop('person_annotations', results)
+        if 'gt_person_ids' not in source:
+            raise KeyError(
+                'LoadPersonAnnotations: no gt_person_ids; expected a frame '
+                'of a person-search data set, with annotations loaded once'
+            )
+        ids = np.asarray(source['gt_person_ids'], dtype=np.int64)
+        boxes = np.array(source['gt_bboxes'], dtype=np.float32)
+        results.pop('gt_person_ids', None)
+        results['gt_bboxes'] = HorizontalBoxes(boxes.reshape(-1, 4))
+        results['gt_bboxes_labels'] = np.zeros(len(ids), dtype=np.int64)
+        results['gt_ignore_flags'] = np.zeros(len(ids), dtype=bool)
+        results['gt_instances_ids'] = ids.copy()
+        return results
+
+
+@TRANSFORMS.register_module()
+class FilterPersonAnnotations(BaseTransform):
+    """Drop boxes that became too small, with their labels and ids.
+
+    Args:
+        min_size: A box needs more than this width and height in pixels of
+            the transformed image. Defaults to (1, 1).
+        keep_empty: Keep a frame that loses all its boxes. False drops it,
+            and the data set takes a random other one. Defaults to True.
+    """
+
+    def __init__(
+        self, min_size: tuple[float, float] = (1, 1), keep_empty: bool = True
+    ) -> None:
+        self.min_size = min_size
+        self.keep_empty = keep_empty
+
+    def transform(self, results: dict) -> dict | None:
+        """Filter the people.
+
+        Args:
+            results: A frame with loaded annotations.
+
+        Returns:
+            The same dict, or None if it is to be dropped.
+        """
+        boxes = results['gt_bboxes']
+        keep = (
+            (boxes.widths > self.min_size[0])
+            & (boxes.heights > self.min_size[1])
+        ).numpy()
+        if len(keep) and not keep.any() and not self.keep_empty:
+            return None
+        select_people(results, keep)
+        return results
+
+
+def select_people(results: dict, keep: np.ndarray) -> None:
+    """Keep some people of a frame, in every array that describes them.
+
+    Args:
+        results: A frame with loaded annotations, changed in place.
+        keep: (N,) bool mask or indices.
+    """
+    for key in ROW_KEYS:
+        if key in results:
+            results[key] = results[key][keep]

@@ -1,0 +1,28 @@
+"""Evaluation in plain numpy: no framework, no model, no images."""
+
+from .context import ContextMatching
+from .detection import DetectionResult, evaluate_detection
+from .galleries import PROTOCOLS, SearchTask, build_tasks
+from .inspection import RankList, rank_list, similarity_histogram
+from .report import format_results, main_result, results_to_dict
+from .sampling import sample_gallery
+from .search import SearchProblem, SearchResult, evaluate_search
+
+__all__ = [
+    'PROTOCOLS',
+    'ContextMatching',
+    'DetectionResult',
+    'RankList',
+    'SearchProblem',
+    'SearchResult',
+    'SearchTask',
+    'build_tasks',
+    'evaluate_detection',
+    'evaluate_search',
+    'format_results',
+    'main_result',
+    'rank_list',
+    'results_to_dict',
+    'sample_gallery',
+    'similarity_histogram',
+]

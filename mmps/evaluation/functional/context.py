@@ -1,0 +1,115 @@
+"""Context bipartite graph matching (SeqNet, AAAI 2021, section 3.3).
+
+Who walks beside the query in its own frame is looked for beside the
+candidate as well: a similarity is replaced by the largest similarity of the
+best one-to-one matching between the two groups.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from mmps.structures import SearchGroundTruth, SearchPredictions
+
+from .boxes import paired_iou, same_frame_pairs
+
+
+@dataclass(frozen=True)
+class ContextMatching:
+    """Settings of the re-scoring.
+
+    Args:
+        k1: The frames of a query's k1 most similar detections are
+            re-scored. 10 on CUHK-SYSU, 30 on PRW.
+        k2: People of the query's frame that take part: the query and the
+            k2 - 1 best-scored others. 3 on CUHK-SYSU, 4 on PRW.
+        same_person_iou: Detections of the query's frame that overlap the
+            query more than this are the query itself, not its company.
+    """
+
+    k1: int
+    k2: int
+    same_person_iou: float = 0.4
+
+    def __post_init__(self) -> None:
+        if self.k1 < 1 or self.k2 < 1:
+            raise ValueError(
+                f'cbgm: k1 and k2 must be 1 or more, got {self.k1}, {self.k2}'
+            )
+
+    @classmethod
+    def default_for(cls, truth: SearchGroundTruth) -> 'ContextMatching':
+        """SeqNet's choice: 10/3 with explicit galleries, else 30/4."""
+        return cls(10, 3) if truth.galleries else cls(30, 4)
+
+
+class ContextMatcher:
+    """Re-scores similarities; holds the company of every query.
+
+    Args:
+        truth: Ground truth of the test set.
+        preds: Its predictions, aligned, above the search threshold.
+        settings: k1, k2 and the overlap of one person.
+    """
+
+    def __init__(
+        self,
+        truth: SearchGroundTruth,
+        preds: SearchPredictions,
+        settings: ContextMatching,
+    ) -> None:
+        self.settings = settings
+        self.splits = preds.frame_splits
+        self.embeddings = preds.embeddings
+        self.query_embeddings = preds.query_embeddings
+        queries, dets = same_frame_pairs(truth.query_frames, self.splits)
+        iou = paired_iou(truth.query_bboxes[queries], preds.bboxes[dets])
+        other = iou <= settings.same_person_iou
+        queries, dets = queries[other], dets[other]
+        # Best-scored first; equal scores stay in the frame's order.
+        order = np.lexsort((-preds.scores[dets], queries))
+        self.company = dets[order]
+        self.company_splits = np.searchsorted(
+            queries[order], np.arange(truth.num_queries + 1)
+        )
+
+    def __call__(
+        self,
+        sims: np.ndarray,
+        queries: np.ndarray,
+        in_gallery: np.ndarray,
+        det_frames: np.ndarray,
+    ) -> np.ndarray:
+        """Replace the similarities of the matched detections.
+
+        Args:
+            sims: (B, N) float32 similarity to every detection.
+            queries: (B,) query index of each row.
+            in_gallery: (B, F) bool, the frames of each row's gallery.
+            det_frames: (N,) frame of each detection.
+
+        Returns:
+            (B, N), a changed copy.
+        """
+        out = sims.copy()
+        for row, query in enumerate(queries):
+            inside = np.flatnonzero(in_gallery[row][det_frames])
+            best = np.argsort(-sims[row, inside], kind='stable')
+            frames = det_frames[inside[best[: self.settings.k1]]]
+            start = self.company_splits[query]
+            end = self.company_splits[query + 1]
+            others = self.company[start:end][: self.settings.k2 - 1]
+            group = np.concatenate(
+                [self.query_embeddings[query][None], self.embeddings[others]]
+            ).astype(np.float64)
+            for frame in np.unique(frames):
+                dets = slice(self.splits[frame], self.splits[frame + 1])
+                graph = group @ self.embeddings[dets].T
+                graph = graph.astype(np.float32)
+                graph[0] = sims[row, dets]
+                people, found = linear_sum_assignment(graph, maximize=True)
+                if people[0] == 0:
+                    edge = graph[people, found].max()
+                    out[row, dets.start + found[0]] = edge
+        return out

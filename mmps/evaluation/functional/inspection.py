@@ -1,0 +1,97 @@
+"""Looking into a search: rank lists and distributions of similarity."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .galleries import SearchTask
+from .search import SearchProblem
+
+_CHUNK_SIZE = 2_000_000
+
+
+@dataclass
+class RankList:
+    """The best answers to one query.
+
+    Args:
+        query: Its index in the query list.
+        dets: (k,) detections, best first, as rows of ``problem.preds``.
+        frames: (k,) their frames.
+        similarities: (k,) float32.
+        right: (k,) bool.
+        num_positives: Gallery entries that hold the person.
+    """
+
+    query: int
+    dets: np.ndarray
+    frames: np.ndarray
+    similarities: np.ndarray
+    right: np.ndarray
+    num_positives: int
+
+
+def rank_list(
+    problem: SearchProblem, task: SearchTask, query: int, k: int = 10
+) -> RankList:
+    """Rank the detections of one query's gallery, as the evaluation does.
+
+    Args:
+        problem: Predictions beside ground truth.
+        task: The protocol and gallery.
+        query: Index in the query list.
+        k: How many answers; fewer where the gallery has no more.
+
+    Returns:
+        The best answers; equal similarities keep the order of frames.
+
+    Raises:
+        ValueError: The task does not have this query.
+    """
+    row = int(np.searchsorted(task.queries, query))
+    if row == len(task.queries) or task.queries[row] != query:
+        raise ValueError(f'query {query}: {task.name} has no such query')
+    rows = slice(row, row + 1)
+    sims = problem.similarities(np.array([query]))
+    sims = problem.task_similarities(sims, task, rows)
+    inside = np.flatnonzero(task.in_gallery[row][problem.det_frames])
+    best = inside[np.argsort(-sims[0, inside], kind='stable')[:k]]
+    _, hits = problem.hits(sims, task, rows)
+    return RankList(
+        query=query,
+        dets=best,
+        frames=problem.det_frames[best],
+        similarities=sims[0, best],
+        right=np.isin(best, hits),
+        num_positives=int(task.num_positives[row]),
+    )
+
+
+def similarity_histogram(
+    problem: SearchProblem, task: SearchTask, edges: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Count similarities of queries to themselves and to others.
+
+    Every detection that lies on the person counts as the same one, also
+    where only one of them is a right answer.
+
+    Args:
+        problem: Predictions beside ground truth.
+        task: The protocol and gallery.
+        edges: (n + 1,) rising bin edges.
+
+    Returns:
+        Two (n,) counts, same and different people.
+    """
+    same = np.zeros(len(edges) - 1, dtype=np.int64)
+    everyone = same.copy()
+    step = max(1, _CHUNK_SIZE // max(1, len(problem.det_frames)))
+    for start in range(0, len(task.queries), step):
+        rows = slice(start, min(start + step, len(task.queries)))
+        sims = problem.similarities(task.queries[rows])
+        sims = problem.task_similarities(sims, task, rows)
+        pairs = np.unique(np.stack(problem.overlaps(task, rows)), axis=1)
+        same += np.histogram(sims[pairs[0], pairs[1]], edges)[0]
+        inside = task.in_gallery[rows][:, problem.det_frames]
+        everyone += np.histogram(sims[inside], edges)[0]
+    return same, everyone - same

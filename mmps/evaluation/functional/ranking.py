@@ -1,0 +1,162 @@
+"""Ranks and average precision of many queries at once.
+
+A query's right answers are few, its gallery is large: one sort of plain
+values per query and a binary search for each right answer give every rank,
+ties included, without sorting indices.
+"""
+
+import numpy as np
+
+from mmps.structures import ranges
+
+
+def sorted_gallery(
+    sims: np.ndarray, in_gallery: np.ndarray, splits: np.ndarray
+) -> np.ndarray:
+    """Sort the similarities of each row's gallery.
+
+    Args:
+        sims: (B, N) similarity of each row to every detection.
+        in_gallery: (B, F) bool, the frames of each row's gallery.
+        splits: (F + 1,) offsets of the frames' detections.
+
+    Returns:
+        (B, W) rising; rows with fewer than W detections start with -inf.
+    """
+    counts = np.diff(splits)
+    sizes = in_gallery @ counts
+    if 2 * sizes.sum() > sims.size:
+        inside = np.repeat(in_gallery, counts, axis=1)
+        gallery = np.where(inside, sims, sims.dtype.type(-np.inf))
+    else:
+        # Small galleries: pick their detections out, side by side.
+        rows, frames = np.nonzero(in_gallery)
+        columns = ranges(splits[frames], counts[frames])
+        rows = np.repeat(rows, counts[frames])
+        gallery = np.full(
+            (len(sims), sizes.max(initial=0)), -np.inf, sims.dtype
+        )
+        places = ranges(np.zeros_like(sizes), sizes)
+        gallery[rows, places] = sims[rows, columns]
+    gallery.sort(axis=1)
+    return gallery
+
+
+def row_bisect(
+    table: np.ndarray, rows: np.ndarray, values: np.ndarray, side: str
+) -> np.ndarray:
+    """``np.searchsorted`` of each value in its own row of a table.
+
+    Args:
+        table: (B, W), every row rising.
+        rows: (P,) row of each value.
+        values: (P,) to be placed.
+        side: 'left' or 'right'.
+
+    Returns:
+        (P,) insertion points in 0..W.
+    """
+    low = np.zeros(len(rows), dtype=np.int64)
+    high = np.full(len(rows), table.shape[1], dtype=np.int64)
+    before = np.less if side == 'left' else np.less_equal
+    for _ in range(table.shape[1].bit_length()):
+        middle = (low + high) // 2
+        found = table[rows, np.minimum(middle, table.shape[1] - 1)]
+        up = (low < high) & before(found, values)
+        high = np.where(up | (low >= high), high, middle)
+        low = np.where(up, middle + 1, low)
+    return low
+
+
+def rank_hits(
+    gallery: np.ndarray, rows: np.ndarray, values: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Count the detections above each right answer.
+
+    Args:
+        gallery: (B, W) from :func:`sorted_gallery`.
+        rows: (P,) row of each right answer.
+        values: (P,) its similarity, a value of that row.
+
+    Returns:
+        Two (P,) counts: detections that are more similar, and those that
+        are at least as similar (itself included).
+    """
+    width = gallery.shape[1]
+    above = width - row_bisect(gallery, rows, values, 'right')
+    at_least = width - row_bisect(gallery, rows, values, 'left')
+    return above, at_least
+
+
+def average_precisions(
+    rows: np.ndarray,
+    values: np.ndarray,
+    at_least: np.ndarray,
+    num_positives: np.ndarray,
+) -> np.ndarray:
+    """Average precision x recall of every row.
+
+    sklearn's ``average_precision_score`` (equal values form one step)
+    times the share of positives that were found:
+    ``AP = 1 / positives * sum over right answers t of
+    #(right >= s_t) / #(all >= s_t)``.
+
+    Args:
+        rows: (P,) row of each right answer.
+        values: (P,) its similarity.
+        at_least: (P,) detections of its gallery that are at least as
+            similar.
+        num_positives: (B,) positives of each row, found or not.
+
+    Returns:
+        (B,) float64 in [0, 1]; 0 where nothing is found or to be found.
+    """
+    order = np.lexsort((-values, rows))
+    rows, values, at_least = rows[order], values[order], at_least[order]
+    place = np.arange(len(rows))
+    starts = np.searchsorted(rows, rows, 'left')
+    # Right answers up to the end of a run of equal values count alike.
+    ends = np.ones(len(rows), dtype=bool)
+    ends[:-1] = (rows[1:] != rows[:-1]) | (values[1:] != values[:-1])
+    last = place[ends][np.cumsum(ends) - ends]
+    precision = (last - starts + 1) / at_least
+    sums = np.bincount(rows, precision, minlength=len(num_positives))
+    return sums / np.maximum(num_positives, 1)
+
+
+def first_hit_ranks(
+    sims: np.ndarray,
+    in_gallery: np.ndarray,
+    det_frames: np.ndarray,
+    hits: tuple[np.ndarray, np.ndarray],
+    above: np.ndarray,
+    at_least: np.ndarray,
+) -> np.ndarray:
+    """Rank of each row's best right answer.
+
+    The order is by falling similarity, then by frame and by detection
+    within the frame, as stored.
+
+    Args:
+        sims: (B, N) similarity of each row to every detection.
+        in_gallery: (B, F) bool, the frames of each row's gallery.
+        det_frames: (N,) frame of each detection.
+        hits: (P,) row and (P,) detection of each right answer.
+        above: (P,) from :func:`rank_hits`.
+        at_least: (P,) from :func:`rank_hits`.
+
+    Returns:
+        (B,) int64 from 0; -1 where nothing right was found.
+    """
+    rows, dets = hits
+    order = np.lexsort((dets, above, rows))
+    best = order[np.unique(rows[order], return_index=True)[1]]
+    ranks = np.full(len(sims), -1, dtype=np.int64)
+    ranks[rows[best]] = above[best]
+    tied = best[at_least[best] > above[best] + 1]
+    row, det = rows[tied], dets[tied]
+    equal = sims[row] == sims[row, det][:, None]
+    equal &= in_gallery[row][:, det_frames]
+    equal &= np.arange(sims.shape[1]) < det[:, None]
+    ranks[row] += np.count_nonzero(equal, axis=1)
+    return ranks

@@ -1,0 +1,59 @@
+"""Galleries of any size, drawn from a test set that has none."""
+
+import numpy as np
+
+from mmps.structures import GallerySet, SearchGroundTruth
+
+
+def sample_gallery(
+    truth: SearchGroundTruth,
+    size: int,
+    max_positives: int | None = None,
+    seed: int = 0,
+) -> GallerySet:
+    """Draw a gallery for every query, in the manner of CUHK-SYSU.
+
+    Frames with the person come first, then frames without; the query's own
+    frame is not among them. With the same seed a larger gallery holds the
+    smaller one.
+
+    Args:
+        truth: Ground truth. Of a person twice in a frame the first box
+            counts.
+        size: Frames per query, fewer where the data set has no more.
+        max_positives: At most so many frames with the person; None for no
+            limit but the size.
+        seed: Of the random numbers.
+
+    Returns:
+        The gallery, to be put into ``truth.galleries``.
+
+    Raises:
+        ValueError: The size is not positive.
+    """
+    if size < 1:
+        raise ValueError(f'gallery size: expected 1 or more, got {size}')
+    box_frames = truth.box_frames
+    by_id = np.argsort(truth.person_ids, kind='stable')
+    sorted_ids = truth.person_ids[by_id]
+    most = size if max_positives is None else min(size, max_positives)
+    frames, boxes = [], []
+    for query, person in enumerate(truth.query_person_ids):
+        rng = np.random.default_rng([seed, query])
+        own = truth.query_frames[query]
+        mine = by_id[slice(*np.searchsorted(sorted_ids, [person, person + 1]))]
+        mine = mine[box_frames[mine] != own]
+        mine = mine[np.unique(box_frames[mine], return_index=True)[1]]
+        shown = rng.permutation(mine)[:most]
+        free = np.ones(truth.num_frames, dtype=bool)
+        free[box_frames[mine]] = False
+        free[own] = False
+        rest = rng.permutation(np.flatnonzero(free))[: size - len(shown)]
+        frames.append(np.concatenate([box_frames[shown], rest]))
+        boxes.append(np.full((len(frames[-1]), 4), np.nan, np.float32))
+        boxes[-1][: len(shown)] = truth.bboxes[shown]
+    return GallerySet(
+        splits=np.cumsum([0, *map(len, frames)]),
+        frames=np.concatenate([np.empty(0, int), *frames]).astype(np.int32),
+        bboxes=np.concatenate([np.empty((0, 4), np.float32), *boxes]),
+    )

@@ -1,0 +1,293 @@
+"""Person-search accuracy: mAP, top-k and CMC of stored predictions."""
+
+import os
+import warnings
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from mmps.structures import (
+    SearchGroundTruth,
+    SearchPredictions,
+    frame_of_rows,
+)
+
+from .boxes import (
+    first_of_best,
+    match_threshold,
+    paired_iou,
+    same_frame_pairs,
+)
+from .context import ContextMatcher, ContextMatching
+from .galleries import REGULAR, SearchTask, build_tasks
+from .ranking import (
+    average_precisions,
+    first_hit_ranks,
+    rank_hits,
+    sorted_gallery,
+)
+
+# Similarities held at a time by one worker: 2 million are 24 MB.
+_CHUNK_SIZE = 2_000_000
+
+
+@dataclass
+class SearchResult:
+    """Accuracy of one protocol on one gallery.
+
+    Args:
+        name: The protocol's or the gallery's name.
+        det_thr: Detections with a lower score took no part.
+        queries: (q,) indices of the queries that were evaluated.
+        aps: (q,) average precision x recall of each, float64.
+        first_ranks: (q,) rank of its first right answer from 0, -1 where
+            there is none.
+        num_positives: (q,) gallery entries that hold the person.
+        num_found: (q,) of these, the ones with a right detection.
+        num_skipped: Queries left out because the protocol leaves them
+            nothing to find.
+    """
+
+    name: str
+    det_thr: float
+    queries: np.ndarray
+    aps: np.ndarray
+    first_ranks: np.ndarray
+    num_positives: np.ndarray
+    num_found: np.ndarray
+    num_skipped: int
+
+    @property
+    def mean_ap(self) -> float:
+        """mAP in [0, 1]; NaN without a query."""
+        return float(self.aps.mean()) if len(self.aps) else float('nan')
+
+    def top(self, k: int) -> float:
+        """Share of queries with a right answer among the first k."""
+        if not len(self.aps):
+            return float('nan')
+        found = (self.first_ranks >= 0) & (self.first_ranks < k)
+        return float(found.mean())
+
+    def cmc(self, max_rank: int) -> np.ndarray:
+        """(max_rank,) top-1 to top-max_rank."""
+        return np.array([self.top(k) for k in range(1, max_rank + 1)])
+
+    def metrics(self, topk: Iterable[int] = (1, 5, 10)) -> dict[str, float]:
+        """``mAP`` and ``top-k`` as fractions."""
+        return {'mAP': self.mean_ap} | {f'top-{k}': self.top(k) for k in topk}
+
+
+class SearchProblem:
+    """Predictions laid beside the ground truth, ready to be searched.
+
+    Similarity is the dot product of the stored embeddings, taken in float64
+    and rounded to float32: equal embeddings then tie exactly, on any BLAS
+    and in any order of frames.
+
+    Args:
+        truth: Ground truth of the test set.
+        preds: Predictions of the same frames, in any order.
+        det_thr: Detections with a lower score take no part.
+        cbgm: Settings of the re-scoring by context; None for none.
+
+    Raises:
+        ValueError: The predictions are not of these frames and queries.
+    """
+
+    def __init__(
+        self,
+        truth: SearchGroundTruth,
+        preds: SearchPredictions,
+        det_thr: float = 0.5,
+        cbgm: ContextMatching | None = None,
+    ) -> None:
+        preds = preds.align(truth)
+        self.truth = truth
+        self.preds = preds.select(preds.scores >= det_thr)
+        self.det_thr = det_thr
+        self.splits = self.preds.frame_splits
+        self.det_frames = frame_of_rows(self.splits)
+        self._gallery = self.preds.embeddings.astype(np.float64).T
+        self._queries = self.preds.query_embeddings.astype(np.float64)
+        self._matcher = None
+        if cbgm is not None:
+            self._matcher = ContextMatcher(truth, self.preds, cbgm)
+
+    def similarities(self, queries: np.ndarray) -> np.ndarray:
+        """(B, N) float32 similarity of queries to all detections."""
+        return (self._queries[queries] @ self._gallery).astype(np.float32)
+
+    def task_similarities(
+        self, sims: np.ndarray, task: SearchTask, rows: slice
+    ) -> np.ndarray:
+        """Re-score (B, N) similarities for one gallery, if asked to."""
+        if self._matcher is None:
+            return sims
+        return self._matcher(
+            sims, task.queries[rows], task.in_gallery[rows], self.det_frames
+        )
+
+    def overlaps(
+        self, task: SearchTask, rows: slice
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Find the detections that lie on the person looked for.
+
+        Args:
+            task: The task.
+            rows: Which of its rows.
+
+        Returns:
+            (P,) row from 0 and (P,) detection of each; a detection on two
+            boxes of the person comes twice.
+        """
+        first, last = np.searchsorted(task.rows, [rows.start, rows.stop])
+        boxes = task.bboxes[first:last]
+        pairs, dets = same_frame_pairs(task.frames[first:last], self.splits)
+        iou = paired_iou(boxes[pairs], self.preds.bboxes[dets])
+        near = (iou > 0) & (iou >= match_threshold(boxes)[pairs])
+        pairs, dets = pairs[near], dets[near]
+        return task.rows[first:last][pairs] - rows.start, dets
+
+    def hits(
+        self, sims: np.ndarray, task: SearchTask, rows: slice
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Find the right answer of each positive frame.
+
+        Of the detections that overlap the person enough
+        (:func:`match_threshold`) it is the most similar one, not the one
+        that overlaps best; the others are wrong answers.
+
+        Args:
+            sims: (B, N) similarities of the rows.
+            task: The task.
+            rows: Which of its rows.
+
+        Returns:
+            (P,) row from 0 and (P,) detection of each right answer.
+        """
+        row, dets = self.overlaps(task, rows)
+        entry = row * self.truth.num_frames + self.det_frames[dets]
+        best = first_of_best(sims[row, dets], entry, dets)
+        return row[best], dets[best]
+
+
+def evaluate_search(
+    truth: SearchGroundTruth,
+    preds: SearchPredictions,
+    det_thr: float = 0.5,
+    protocols: Iterable[str] = (REGULAR,),
+    galleries: Iterable[str] | None = None,
+    cbgm: ContextMatching | None = None,
+) -> dict[str, SearchResult]:
+    """Evaluate person search as the field does.
+
+    Per query: all detections of its gallery are ranked by similarity; in
+    every frame with the person the most similar detection that overlaps it
+    is right. AP is sklearn's (ties in one step) times recall. A query
+    stays in the mean with 0 where nothing is found; only one whose
+    positives were all taken away by a camera protocol is left out, with a
+    warning.
+
+    Args:
+        truth: Ground truth of the test set.
+        preds: Predictions of the same frames, in any order.
+        det_thr: Detections with a lower score take no part.
+        protocols: Of 'regular', 'cross-camera' and 'same-camera'.
+        galleries: Names of explicit galleries; None for all there are.
+        cbgm: Settings of the re-scoring by context; None for none.
+
+    Returns:
+        Results by name: the protocol's, or the gallery's with the protocol
+        appended where it is not regular ('100_cross-camera').
+
+    Raises:
+        ValueError: Predictions of other frames, or an unknown name.
+    """
+    galleries = None if galleries is None else tuple(galleries)
+    tasks = build_tasks(truth, tuple(protocols), galleries)
+    problem = SearchProblem(truth, preds, det_thr, cbgm)
+    step = max(1, _CHUNK_SIZE // max(1, len(problem.det_frames)))
+    starts = range(0, truth.num_queries, step)
+
+    def score(start: int) -> list[tuple[np.ndarray, ...]]:
+        return _score_chunk(problem, tasks, start, start + step)
+
+    # numpy lets go of the interpreter lock in sorts and products; a BLAS
+    # with threads of its own would only get in the way.
+    workers = min(4, os.cpu_count() or 1)
+    with threadpool_limits(1, 'blas'), ThreadPoolExecutor(workers) as pool:
+        parts = list(pool.map(score, starts))
+    return {
+        task.name: _result(task, det_thr, [part[i] for part in parts])
+        for i, task in enumerate(tasks)
+    }
+
+
+def _score_chunk(
+    problem: SearchProblem, tasks: list[SearchTask], start: int, stop: int
+) -> list[tuple[np.ndarray, ...]]:
+    """(aps, first ranks, found) of the queries start..stop, per task."""
+    stop = min(stop, problem.truth.num_queries)
+    sims = problem.similarities(np.arange(start, stop))
+    scored = []
+    for task in tasks:
+        low, high = np.searchsorted(task.queries, [start, stop])
+        rows = slice(int(low), int(high))
+        own = sims
+        if high - low < stop - start:
+            own = sims[task.queries[rows] - start]
+        own = problem.task_similarities(own, task, rows)
+        in_gallery = task.in_gallery[rows]
+        hit_rows, hit_dets = problem.hits(own, task, rows)
+        values = own[hit_rows, hit_dets]
+        gallery = sorted_gallery(own, in_gallery, problem.splits)
+        above, at_least = rank_hits(gallery, hit_rows, values)
+        aps = average_precisions(
+            hit_rows, values, at_least, task.num_positives[rows]
+        )
+        ranks = first_hit_ranks(
+            own,
+            in_gallery,
+            problem.det_frames,
+            (hit_rows, hit_dets),
+            above,
+            at_least,
+        )
+        found = np.bincount(hit_rows, minlength=len(own))
+        scored.append((aps, ranks, found))
+    return scored
+
+
+def _result(
+    task: SearchTask, det_thr: float, parts: list[tuple[np.ndarray, ...]]
+) -> SearchResult:
+    aps, ranks, found = (
+        np.concatenate([part[i] for part in parts])
+        if parts
+        else np.empty(0, dtype)
+        for i, dtype in enumerate((np.float64, np.int64, np.int64))
+    )
+    keep = np.ones(len(task.queries), dtype=bool)
+    if task.skip_empty:
+        keep = task.num_positives > 0
+    skipped = int((~keep).sum())
+    if skipped:
+        warnings.warn(
+            f'{task.name}: {skipped} of {len(keep)} queries have nobody to '
+            'find under this protocol and are left out of the means',
+            stacklevel=3,
+        )
+    return SearchResult(
+        name=task.name,
+        det_thr=det_thr,
+        queries=task.queries[keep],
+        aps=aps[keep],
+        first_ranks=ranks[keep],
+        num_positives=task.num_positives[keep],
+        num_found=found[keep],
+        num_skipped=skipped,
+    )

@@ -1,0 +1,281 @@
+"""The person-search metric of validation and test loops."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import MMLogger
+
+from mmps.evaluation.functional import (
+    PROTOCOLS,
+    ContextMatching,
+    evaluate_detection,
+    evaluate_search,
+    format_results,
+    main_result,
+)
+from mmps.registry import METRICS
+from mmps.structures import SearchGroundTruth, SearchPredictions
+
+
+@METRICS.register_module()
+class PersonSearchMetric(BaseMetric):
+    """mAP, top-k, detection recall and AP of a person-search test set.
+
+    Keys, all fractions, under the prefix: ``mAP``, ``top-1``, ``top-5``,
+    ``top-10`` of the first protocol (of CUHK-SYSU's gallery of 100 where
+    the data set has galleries); the same with ``_cross-camera``,
+    ``_same-camera``, ``_gallery50``, ``_occlusion``, ... for every further
+    one; ``recall``, ``AP``, ``labelled_recall``, ``labelled_AP``.
+
+    Needs ``pred_instances`` with bboxes in pixels of the original image,
+    scores and embeddings; ``query_instances`` with query_indices and
+    embeddings in frames that hold queries; ``img_id``, the frame's index.
+    The ground truth is ``dataset.metainfo['search']``.
+
+    Args:
+        det_thr: Detections with a lower score are not searched. Defaults
+            to 0.5.
+        score_thr: Detections with a lower score are dropped altogether;
+            detection AP is taken over the rest. Defaults to 0.01.
+        protocols: Of 'regular', 'cross-camera' and 'same-camera'. Defaults
+            to ('regular',).
+        gallery_sizes: Galleries of the data set by name, such as 100 or
+            'occlusion'. Defaults to None, which is all there are.
+        cbgm: Re-score by context: True for the data set's usual k1 and k2,
+            or ``dict(k1=30, k2=4)``. Defaults to False.
+        outfile: Where to store the predictions (``.npz``), for the tools
+            that evaluate without a model. Defaults to None.
+        collect_device: 'cpu' or 'gpu', see BaseMetric.
+        prefix: Of the keys. Defaults to None, which is 'person_search'.
+        collect_dir: See BaseMetric.
+
+    Raises:
+        ValueError: An option is out of range or unknown.
+    """
+
+    default_prefix = 'person_search'
+
+    def __init__(
+        self,
+        det_thr: float = 0.5,
+        score_thr: float = 0.01,
+        protocols: Sequence[str] = ('regular',),
+        gallery_sizes: Sequence[int | str] | None = None,
+        cbgm: bool | dict = False,
+        outfile: str | None = None,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+        collect_dir: str | None = None,
+    ) -> None:
+        super().__init__(collect_device, prefix, collect_dir)
+        if not 0 <= score_thr <= det_thr <= 1:
+            raise ValueError(
+                'PersonSearchMetric: expected 0 <= score_thr <= det_thr <= 1'
+                f', got score_thr={score_thr}, det_thr={det_thr}'
+            )
+        unknown = [p for p in protocols if p not in PROTOCOLS]
+        if isinstance(protocols, str) or unknown or not protocols:
+            raise ValueError(
+                f'PersonSearchMetric: protocols is {protocols!r}, expected a '
+                f'list out of {PROTOCOLS}'
+            )
+        if outfile is not None and not str(outfile).endswith('.npz'):
+            raise ValueError(
+                f'PersonSearchMetric: outfile is {outfile!r}, expected a '
+                'name that ends in .npz'
+            )
+        self.det_thr = det_thr
+        self.score_thr = score_thr
+        self.protocols = tuple(protocols)
+        self.gallery_sizes = gallery_sizes
+        self.cbgm = ContextMatching(**cbgm) if isinstance(cbgm, dict) else cbgm
+        self.outfile = outfile
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Keep one dict of arrays per image.
+
+        Args:
+            data_batch: Not used.
+            data_samples: Of the model, as dicts.
+
+        Raises:
+            ValueError: A sample lacks a field; the message names it.
+        """
+        for sample in data_samples:
+            pred = sample['pred_instances']
+            if 'embeddings' not in pred:
+                raise ValueError(
+                    'PersonSearchMetric: pred_instances has no embeddings; '
+                    'expected the predictions of a person-search model'
+                )
+            scores = _array(pred['scores'])
+            keep = scores >= self.score_thr
+            # Embeddings are most of the memory; without a file only those
+            # that will be searched are needed.
+            searched = scores >= (
+                self.det_thr if self.outfile is None else self.score_thr
+            )
+            result = dict(
+                img_id=int(sample['img_id']),
+                frame_name=sample.get('frame_name'),
+                bboxes=_array(pred['bboxes'])[keep],
+                scores=scores[keep],
+                searched=searched[keep],
+                embeddings=_array(pred['embeddings'])[searched],
+                query_indices=np.empty(0, dtype=np.int64),
+            )
+            queries = sample.get('query_instances')
+            if queries is not None and len(queries['query_indices']):
+                if 'embeddings' not in queries:
+                    raise ValueError(
+                        'PersonSearchMetric: query_instances of img_id '
+                        f'{result["img_id"]} has no embeddings'
+                    )
+                indices = torch.as_tensor(queries['query_indices'])
+                result['query_indices'] = indices.cpu().numpy()
+                result['query_embeddings'] = _array(queries['embeddings'])
+            self.results.append(result)
+
+    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
+        """Evaluate the whole test set.
+
+        Args:
+            results: Of all processes, in any order. Images that a sampler
+                repeated to fill up a batch count once.
+
+        Returns:
+            The figures by key, without prefix.
+
+        Raises:
+            ValueError: The data set is no test set of person search, or
+                frames or query embeddings are missing.
+        """
+        truth = (self.dataset_meta or {}).get('search')
+        if not isinstance(truth, SearchGroundTruth):
+            raise ValueError(
+                "PersonSearchMetric: the data set's metainfo has no 'search'; "
+                "expected a data set of mmps with split='test'"
+            )
+        frames = _by_frame(results, truth)
+        preds = _search_predictions(frames, truth)
+        if self.outfile is not None:
+            preds.save(self.outfile)
+        cbgm = self.cbgm or None
+        if cbgm is True:
+            cbgm = ContextMatching.default_for(truth)
+        galleries = self.gallery_sizes
+        found = evaluate_search(
+            truth,
+            preds,
+            det_thr=self.det_thr,
+            protocols=self.protocols,
+            galleries=None if galleries is None else map(str, galleries),
+            cbgm=cbgm,
+        )
+        detection = evaluate_detection(
+            truth, _detections(frames, truth), self.score_thr
+        )
+        table = format_results(found, detection, cbgm)
+        MMLogger.get_current_instance().info(f'person search\n{table}')
+
+        metrics = main_result(found).metrics() | detection.metrics()
+        for name, result in found.items():
+            if len(found) > 1:
+                suffix = f'gallery{name}' if name[0].isdigit() else name
+                metrics |= {
+                    f'{key}_{suffix}': value
+                    for key, value in result.metrics().items()
+                }
+        return metrics
+
+
+def _array(value: torch.Tensor | np.ndarray) -> np.ndarray:
+    return torch.as_tensor(value).detach().float().cpu().numpy()
+
+
+def _by_frame(results: list[dict], truth: SearchGroundTruth) -> list[dict]:
+    """One result per frame, in the data set's order."""
+    by_id = {result['img_id']: result for result in reversed(results)}
+    names = truth.frame_names
+    if unknown := sorted(set(by_id) - set(range(len(names)))):
+        raise ValueError(
+            f'PersonSearchMetric: img_id {unknown[0]} is not one of the '
+            f"data set's {len(names)} frames"
+        )
+    if missing := [n for i, n in enumerate(names) if i not in by_id]:
+        raise ValueError(
+            f'PersonSearchMetric: {len(missing)} of {len(names)} frames have '
+            f'no prediction, the first are {", ".join(missing[:3])}'
+        )
+    for i, name in enumerate(names):
+        if by_id[i]['frame_name'] not in (None, name):
+            raise ValueError(
+                f'PersonSearchMetric: img_id {i} is {by_id[i]["frame_name"]}'
+                f', but {name} in the data set'
+            )
+    return [by_id[i] for i in range(len(names))]
+
+
+def _search_predictions(
+    frames: list[dict], truth: SearchGroundTruth
+) -> SearchPredictions:
+    """Stack what is searched, with the queries' embeddings in order."""
+    embeddings = np.concatenate([f['embeddings'] for f in frames])
+    queries = np.zeros((truth.num_queries, embeddings.shape[1]), np.float32)
+    seen = np.zeros(truth.num_queries, dtype=bool)
+    for frame in frames:
+        if len(frame['query_indices']):
+            queries[frame['query_indices']] = frame['query_embeddings']
+            seen[frame['query_indices']] = True
+    if not seen.all():
+        missing = np.flatnonzero(~seen)
+        first = ', '.join(
+            f'{i} (in {truth.frame_names[truth.query_frames[i]]})'
+            for i in missing[:3]
+        )
+        raise ValueError(
+            f'PersonSearchMetric: {len(missing)} of {truth.num_queries} '
+            f'queries have no embedding, the first are {first}'
+        )
+    return _stack(
+        truth,
+        [frame['bboxes'][frame['searched']] for frame in frames],
+        [frame['scores'][frame['searched']] for frame in frames],
+        embeddings,
+        queries,
+    )
+
+
+def _detections(
+    frames: list[dict], truth: SearchGroundTruth
+) -> SearchPredictions:
+    """Stack all detections, without embeddings."""
+    boxes = [frame['bboxes'] for frame in frames]
+    return _stack(
+        truth,
+        boxes,
+        [frame['scores'] for frame in frames],
+        np.empty((sum(map(len, boxes)), 0), np.float32),
+        np.empty((truth.num_queries, 0), np.float32),
+    )
+
+
+def _stack(
+    truth: SearchGroundTruth,
+    bboxes: list[np.ndarray],
+    scores: list[np.ndarray],
+    embeddings: np.ndarray,
+    query_embeddings: np.ndarray,
+) -> SearchPredictions:
+    counts = [len(frame) for frame in bboxes]
+    return SearchPredictions(
+        truth.frame_names,
+        np.concatenate([[0], np.cumsum(counts)]),
+        np.concatenate(bboxes),
+        np.concatenate(scores),
+        embeddings,
+        query_embeddings,
+    )

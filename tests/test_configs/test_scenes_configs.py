@@ -1,0 +1,67 @@
+"""Every scenes config trains a step and predicts, through the runner."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mmengine.config import Config
+
+from mmps.datasets.scenes import ScenesConfig, make_scenes
+from mmps.structures import SearchPredictions
+from mmps.utils.launch import build_runner
+from mmps.utils.quiet import import_parts
+
+ROOT = Path(__file__).parents[2] / 'configs'
+CONFIGS = sorted(
+    p.relative_to(ROOT).as_posix() for p in ROOT.glob('*/*_scenes*.py')
+)
+
+
+@pytest.fixture(scope='module')
+def tree(tmp_path_factory):
+    root = tmp_path_factory.mktemp('data') / 'scenes'
+    config = ScenesConfig(
+        train_frames=8,
+        test_frames=8,
+        train_ids=6,
+        test_ids=3,
+        cameras=2,
+        size=(192, 108),
+    )
+    make_scenes(root, config, workers=1)
+    return root
+
+
+def tiny(name, tree, work_dir):
+    cfg = Config.fromfile(ROOT / name)
+    cfg.work_dir = str(work_dir)
+    cfg.train_cfg.update(max_iters=1, val_interval=1)
+    cfg.randomness = dict(seed=0)
+    # mmengine keeps visualizers by name, with the folder of their first use.
+    cfg.visualizer.name = work_dir.name
+    for split in ('train', 'val', 'test'):
+        loader = cfg[f'{split}_dataloader']
+        loader.update(num_workers=0, persistent_workers=False)
+        loader.dataset.data_root = str(tree)
+    cfg.val_evaluator.outfile = str(work_dir / 'predictions.npz')
+    return cfg
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_trains_and_predicts(name, tree, tmp_path):
+    import_parts()
+    runner = build_runner(tiny(name, tree, tmp_path))
+    memory = runner.model.bbox_head.memory
+    assert memory.num_ids == 0
+    runner.train()
+    assert memory.num_ids == 6
+    assert memory.prototypes_filled.any()
+    preds = SearchPredictions.load(tmp_path / 'predictions.npz')
+    queries = (tree / 'query_info.txt').read_text().split('\n')
+    assert len(preds.query_embeddings) == len([q for q in queries if q])
+    norms = np.linalg.norm(preds.query_embeddings, axis=1)
+    np.testing.assert_allclose(norms, 1, atol=1e-5)
+
+
+def test_there_are_scenes_configs():
+    assert 'pcnet/pcnet_r18_scenes.py' in CONFIGS

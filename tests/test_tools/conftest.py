@@ -1,0 +1,167 @@
+"""A model, data and config so small that a tool runs in seconds."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+TOY = """
+import torch
+from mmengine.evaluator import BaseMetric
+from mmengine.model import BaseModel
+from mmengine.registry import DATASETS, METRICS, MODELS
+from torch import nn
+from torch.utils.data import Dataset
+
+
+@DATASETS.register_module()
+class ToyData(Dataset):
+    METAINFO = dict(classes=('person',))
+
+    def __init__(self, root='.', num=8):
+        if root != '.':
+            raise ValueError(f'{root} is not there')
+        self.num = num
+        self.metainfo = self.METAINFO
+
+    def __len__(self):
+        return self.num
+
+    def __getitem__(self, i):
+        return dict(inputs=torch.full((3,), float(i)), data_samples=i)
+
+
+@MODELS.register_module()
+class ToyModel(BaseModel):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(3, 1)
+
+    def forward(self, inputs, data_samples, mode='tensor'):
+        y = self.linear(torch.stack(list(inputs)))
+        if mode == 'loss':
+            return dict(loss=y.float().square().mean())
+        return [dict(value=float(v)) for v in y]
+
+
+@METRICS.register_module()
+class ToyMetric(BaseMetric):
+    def process(self, data_batch, data_samples):
+        self.results += [x['value'] for x in data_samples]
+
+    def compute_metrics(self, results):
+        return dict(count=float(len(results)))
+"""
+
+CONFIG = """
+custom_imports = dict(imports=['mmps_toy'], allow_failed_imports=False)
+default_scope = 'mmengine'
+model = dict(type='ToyModel')
+data = dict(type='ToyData', root='.')
+train_dataloader = dict(
+    dataset=data, sampler=dict(type='DefaultSampler', shuffle=True),
+    batch_size=2, num_workers=0)
+test_dataloader = dict(
+    dataset=data, sampler=dict(type='DefaultSampler', shuffle=False),
+    batch_size=2, num_workers=0)
+val_dataloader = test_dataloader
+train_cfg = dict(by_epoch=True, max_epochs=1)
+val_cfg = dict()
+test_cfg = dict()
+test_evaluator = dict(type='ToyMetric')
+val_evaluator = test_evaluator
+optim_wrapper = dict(optimizer=dict(type='SGD', lr=1e-3))
+auto_scale_lr = dict(enable=False, base_batch_size=4)
+default_hooks = dict(checkpoint=dict(type='CheckpointHook', interval=1))
+"""
+
+
+class Toy:
+    """A folder with the toy config, where the tools are run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / 'mmps_toy.py').write_text(TOY)
+        self.config = folder / 'toy.py'
+        self.config.write_text(CONFIG)
+        self.env = {
+            **os.environ,
+            'PYTHONPATH': f'{folder}:{ROOT}',
+            'OMP_NUM_THREADS': '1',
+            'PYTHON': sys.executable,
+        }
+        self.env.pop('MMPS_TRACEBACK', None)
+
+    def run(self, tool: str, *args: object) -> subprocess.CompletedProcess:
+        """Run a tool, Python or shell, in the folder."""
+        command = [str(ROOT / 'tools' / tool), *map(str, args)]
+        if tool.endswith('.py'):
+            command.insert(0, sys.executable)
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.env,
+            capture_output=True,
+            text=True,
+        )
+
+    def log(self, work_dir: str) -> str:
+        """Return the text of the last log in a work dir."""
+        logs = sorted((self.folder / work_dir).glob('*/*.log'))
+        return logs[-1].read_text()
+
+
+@pytest.fixture(scope='session')
+def make_toy(tmp_path_factory) -> Callable[[], Toy]:
+    return lambda: Toy(tmp_path_factory.mktemp('toy'))
+
+
+@pytest.fixture(scope='session')
+def trained(make_toy) -> Toy:
+    """After one epoch of training, work_dirs/toy/epoch_1.pth."""
+    toy = make_toy()
+    done = toy.run('train.py', 'toy.py', '--amp', '--seed', 7)
+    assert done.returncode == 0, done.stderr
+    toy.stdout = done.stdout
+    return toy
+
+
+@pytest.fixture
+def tool(monkeypatch) -> Callable:
+    """Load a tool's module by its path below tools/."""
+    import importlib.util
+
+    def load(name: str):
+        path = ROOT / 'tools' / name
+        spec = importlib.util.spec_from_file_location(
+            f'tool_{path.stem}', path
+        )
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+@pytest.fixture
+def cli(tool, monkeypatch, capsys) -> Callable:
+    """Run a tool's main in this process; returns status and stderr."""
+    from mmps.utils.cli import run_cli
+
+    monkeypatch.delenv('MMPS_TRACEBACK', raising=False)
+    monkeypatch.delenv('RANK', raising=False)
+    monkeypatch.setenv('LOCAL_RANK', '0')
+
+    def run(name: str, *args: object) -> tuple[int, str]:
+        module = tool(name)
+        monkeypatch.setattr(sys, 'argv', [name, *map(str, args)])
+        with pytest.raises(SystemExit) as info:
+            run_cli(module.main)
+        return info.value.code, capsys.readouterr().err
+
+    return run

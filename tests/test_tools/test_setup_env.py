@@ -1,0 +1,460 @@
+"""Decisions of the set-up, with programs that only pretend.
+
+The pretended Python of the environment keeps its state in a file and writes
+down every call of pip, so that a set-up takes milliseconds.
+"""
+
+import ast
+import fcntl
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / 'tools' / 'setup_env.py'
+REQUIREMENTS = ('build', 'mminstall', 'runtime', 'optional', 'tests')
+
+FAKE_PYTHON = r"""#!{python} -IS
+import json, pathlib, sys
+path = pathlib.Path({state!r})
+state = json.loads(path.read_text())
+args = sys.argv[1:]
+have = state['have']
+broken = state['broken']
+
+def end(text='', code=0):
+    path.write_text(json.dumps(state))
+    print(text)
+    sys.exit(code)
+
+def wanted(files):
+    lines = []
+    for file in files:
+        for line in pathlib.Path(file).read_text().splitlines():
+            line = line.partition('#')[0].strip()
+            if line:
+                lines.append(line)
+    return lines
+
+def name_of(spec):
+    for sign in '<>=':
+        spec = spec.partition(sign)[0]
+    return spec
+
+def fail(text):
+    path.write_text(json.dumps(state))
+    sys.exit('Traceback\n' + text)
+
+if args[0] == '-I' and args[1].endswith('setup_probe.py'):
+    files = []
+    if '--requirements' in args:
+        files = args[args.index('--requirements') + 1:]
+        files = files[:files.index('--constraints')]
+    removed = state.pop('damaged', []) if '--repair' in args else []
+    have[:] = [x for x in have if x not in removed]
+    end(json.dumps(dict(
+        python=state['python'], include=state['include'], removed=removed,
+        missing=[s for s in wanted(files) if name_of(s) not in have],
+        opencv=[x for x in have if x.startswith('opencv')])))
+if args[0] == '-I':
+    code = args[-1]
+    if 'import pip' in code:
+        end(code=0)
+    if 'mmcv._ext' in code and '_ext' in broken:
+        fail('ImportError: undefined symbol')
+    if 'cv2' in code and 'cv2' in broken:
+        fail('ImportError: libGL.so.1')
+    if 'mmdet' in code and 'all' in broken:
+        fail('ImportError: nothing works')
+    end()
+assert args[:2] == ['-m', 'pip'], args
+state['calls'].append(args[2:])
+if state.get('fail') in args or state.get('fail') in [
+    name_of(a) for a in args
+]:
+    print('collecting')
+    print('ERROR: no such version')
+    end('that is all', 1)
+if args[2] == 'uninstall':
+    have[:] = [x for x in have if x not in args]
+    end()
+if '--no-cache-dir' in args and not state.get('hopeless'):
+    broken[:] = [x for x in broken if x != '_ext']
+if 'opencv-python-headless' in [name_of(a) for a in args]:
+    broken[:] = [x for x in broken if x != 'cv2']
+files = [args[i + 1] for i, a in enumerate(args) if a == '-r']
+specs = [a for a in args[3:] if '==' in a] + wanted(files)
+for spec in specs:
+    if name_of(spec) not in have:
+        have.append(name_of(spec))
+    if 'onedl' in spec and '--no-deps' not in args:
+        have += [x for x in ('opencv-python', 'opencv-python-headless')
+                 if x not in have]
+print('  [1/2] c++ a.o')
+end()
+"""
+
+
+def load():
+    """Import the script as a module of its own."""
+    spec = importlib.util.spec_from_file_location('setup_env_script', SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class World:
+    """A checkout, a machine and an environment, all pretended."""
+
+    def __init__(self, folder: Path, monkeypatch) -> None:
+        self.script = load()
+        self.root = folder / 'checkout'
+        (self.root / 'requirements').mkdir(parents=True)
+        (self.root / 'mmps' / '.mim' / 'configs').mkdir(parents=True)
+        for name in (*REQUIREMENTS, 'pinned'):
+            source = ROOT / 'requirements' / f'{name}.txt'
+            target = self.root / 'requirements' / source.name
+            target.write_text(source.read_text())
+        for name in ('setup.py', 'pyproject.toml'):
+            (self.root / name).touch()
+        headers = folder / 'headers'
+        headers.mkdir()
+        (headers / 'Python.h').touch()
+        self.state_file = folder / 'state.json'
+        self.write(
+            python=[3, 11, 7],
+            include=str(headers),
+            have=[],
+            broken=[],
+            calls=[],
+        )
+        self.environment = self.script.Environment(
+            self.root / '.venv', self.root
+        )
+        self.make_venv()
+        tools = folder / 'bin'
+        tools.mkdir()
+        (tools / 'c++').write_text('#!/bin/sh\n')
+        (tools / 'c++').chmod(0o755)
+        monkeypatch.setenv('PATH', str(tools))
+        monkeypatch.delenv('CXX', raising=False)
+        self.compiler = tools / 'c++'
+
+    def make_venv(self) -> None:
+        python = self.environment.python
+        python.parent.mkdir(parents=True)
+        python.write_text(
+            FAKE_PYTHON.format(
+                python=sys.executable, state=str(self.state_file)
+            )
+        )
+        python.chmod(0o755)
+        (self.root / '.venv' / 'pyvenv.cfg').write_text('version = 3.11\n')
+
+    def write(self, **changes) -> None:
+        state = self.read() if self.state_file.exists() else {}
+        self.state_file.write_text(json.dumps({**state, **changes}))
+
+    def read(self) -> dict:
+        return json.loads(self.state_file.read_text())
+
+    def complete(self) -> list[str]:
+        """Run the set-up; returns its calls of pip as lines."""
+        self.write(calls=[])
+        self.environment.complete()
+        return self.calls()
+
+    def calls(self) -> list[str]:
+        return [' '.join(call) for call in self.read()['calls']]
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch) -> World:
+    return World(tmp_path, monkeypatch)
+
+
+def test_installs_everything_in_order(world):
+    assert not world.environment.is_complete()
+    calls = world.complete()
+    marks = ('build.txt', 'spec.txt', 'onedl-mmcv==', 'tests.txt')
+    marks += ('uninstall', 'opencv-python-headless==', '-e')
+    assert len(calls) == len(marks)
+    for call, mark in zip(calls, marks, strict=True):
+        assert mark in call
+    pins = f'-c {world.root}/requirements/pinned.txt'
+    for call in calls:
+        pinned = 'uninstall' not in call and '-e' not in call.split()
+        assert (pins in call) == pinned
+    assert '--no-build-isolation' in calls[2]
+    have = world.read()['have']
+    assert [x for x in have if 'opencv' in x] == ['opencv-python-headless']
+    assert world.environment.is_complete()
+
+
+def test_second_run_has_nothing_to_install(world):
+    world.complete()
+    (call,) = world.complete()
+    assert call.endswith(f'-e {world.root}')
+
+
+def test_changed_inputs_are_looked_at_again(world):
+    world.complete()
+    inputs = ('requirements/tests.txt', 'requirements/pinned.txt')
+    inputs += ('pyproject.toml', '.venv/pyvenv.cfg')
+    for name in inputs:
+        path = world.root / name
+        before = path.read_text()
+        path.write_text(f'{before}# changed\n')
+        assert not world.environment.is_complete(), name
+        path.write_text(before)
+        assert world.environment.is_complete(), name
+    (world.root / 'mmps' / '.mim' / 'configs').rmdir()
+    assert not world.environment.is_complete()
+
+
+def test_changed_packages_are_looked_at_again(world):
+    site = world.root / '.venv' / 'lib' / 'python3.11' / 'site-packages'
+    site.mkdir(parents=True)
+    world.complete()
+    assert world.environment.is_complete()
+    (site / 'numpy-1.0.dist-info').mkdir()
+    assert not world.environment.is_complete()
+
+
+@pytest.mark.parametrize('step', ['torch', 'onedl-mmcv', '-e'])
+def test_goes_on_where_it_stopped(world, step):
+    world.write(fail=step)
+    if step == 'torch':  # comes from a file
+        world.write(fail=str(world.environment.state / 'spec.txt'))
+    with pytest.raises(world.script.SetupError) as info:
+        world.complete()
+    assert str(info.value).startswith('ERROR: no such version (see ')
+    assert not world.environment.is_complete()
+    done = [c for c in world.calls()[:-1] if 'uninstall' not in c]
+    world.write(fail=None)
+    again = world.complete()
+    assert not set(done) & set(again)
+    assert world.environment.is_complete()
+
+
+def test_half_installed_packages_are_installed_again(world, capsys):
+    world.complete()
+    world.write(damaged=['scipy'])
+    calls = world.complete()
+    assert any('runtime.txt' in call for call in calls)
+    assert 'scipy was half installed' in capsys.readouterr().out
+
+
+def test_operators_that_do_not_load_are_built_without_cache(world, capsys):
+    world.write(broken=['_ext'])
+    calls = world.complete()
+    builds = [c for c in calls if 'onedl-mmcv==' in c]
+    assert len(builds) == 2
+    assert '--no-cache-dir' not in builds[0]
+    assert '--no-cache-dir --force-reinstall --no-deps' in builds[1]
+    assert 'undefined symbol' in capsys.readouterr().out
+
+
+def test_operators_that_never_load_are_an_error(world):
+    world.write(broken=['_ext'], hopeless=True)
+    with pytest.raises(world.script.SetupError, match='undefined symbol'):
+        world.complete()
+    assert not world.environment.is_complete()
+
+
+def test_opencv_that_does_not_load_is_replaced(world):
+    world.complete()
+    world.write(have=[*world.read()['have'], 'opencv-python'])
+    have = [x for x in world.read()['have'] if not x.endswith('-headless')]
+    world.write(have=have, broken=['cv2'])
+    calls = world.complete()
+    assert calls[0] == 'uninstall -y opencv-python'
+    assert 'opencv-python-headless' in world.read()['have']
+
+
+def test_one_opencv_that_loads_is_left_alone(world):
+    world.complete()
+    have = [x for x in world.read()['have'] if 'opencv' not in x]
+    world.write(have=[*have, 'opencv-python'])
+    assert len(world.complete()) == 1
+    assert 'opencv-python' in world.read()['have']
+
+
+def test_environment_that_does_not_work_is_an_error(world):
+    world.write(broken=['all'])
+    with pytest.raises(world.script.SetupError, match='nothing works'):
+        world.complete()
+    assert not world.environment.is_complete()
+
+
+def test_untested_python_gets_the_pins_of_the_frameworks(world, capsys):
+    world.write(python=[3, 12, 1])
+    calls = world.complete()
+    assert 'untested' in capsys.readouterr().out
+    pins = world.environment.state / 'pinned.txt'
+    assert f'-c {pins}' in calls[0]
+    names = {line.partition('==')[0] for line in pins.read_text().split()}
+    assert names == {
+        *('torch', 'onedl-mmengine', 'onedl-mmcv', 'onedl-mmdetection'),
+        *('opencv-python', 'opencv-python-headless'),
+    }
+
+
+# -- what is missing on the machine, in one line ---------------------------
+
+
+def error(world: World) -> str:
+    with pytest.raises(world.script.SetupError) as info:
+        world.complete()
+    assert '\n' not in str(info.value)
+    return str(info.value)
+
+
+def test_no_compiler(world):
+    world.compiler.unlink()
+    assert 'no C++ compiler (c++)' in error(world)
+    assert 'apt-get install g++' in error(world)
+
+
+def test_other_compiler(world, monkeypatch):
+    monkeypatch.setenv('CXX', 'clang++ -O2')
+    assert 'no C++ compiler (clang++)' in error(world)
+
+
+def test_no_compiler_needed_once_built(world):
+    world.complete()
+    world.compiler.unlink()
+    world.complete()
+
+
+def test_no_headers(world):
+    Path(world.read()['include'], 'Python.h').unlink()
+    text = error(world)
+    assert 'no Python headers' in text
+    assert 'apt-get install python3.11-dev' in text
+
+
+def test_no_disk(world, monkeypatch):
+    usage = type('Usage', (), {'free': 2**29})
+    monkeypatch.setattr(world.script.shutil, 'disk_usage', lambda p: usage)
+    text = error(world)
+    assert '0.5 GiB free' in text
+    assert 'GiB are needed' in text
+
+
+@pytest.mark.parametrize('version', [(2, 7), (3, 9, 18)])
+def test_python_too_old(world, version):
+    with pytest.raises(world.script.SetupError, match='3.10 or later'):
+        world.script.check_python(version)
+    world.script.check_python((3, 10, 0))
+    world.write(python=[3, 9, 18])
+    assert 'Python 3.9 is too old' in error(world)
+
+
+def test_no_venv_module(world, monkeypatch, tmp_path):
+    python = tmp_path / 'bare-python'
+    python.write_text('#!/bin/sh\nexit 1\n')
+    python.chmod(0o755)
+    monkeypatch.setattr(world.script.sys, 'executable', str(python))
+    (world.root / '.venv' / 'bin' / 'python').unlink()
+    assert 'apt-get install python3-venv' in error(world)
+
+
+def test_a_folder_that_is_no_environment_is_left_alone(world):
+    environment = world.script.Environment(world.root, world.root)
+    with pytest.raises(world.script.SetupError, match='no virtual env'):
+        environment.make_venv()
+    assert (world.root / 'setup.py').exists()
+
+
+# -- the real programs -----------------------------------------------------
+
+
+def test_broken_environment_is_made_anew(tmp_path):
+    script = load()
+    environment = script.Environment(tmp_path / 'venv', tmp_path)
+    (tmp_path / 'venv' / 'lib').mkdir(parents=True)  # an interrupted venv
+    environment.make_venv()
+    assert environment.error_of('import pip') is None
+    made = environment.python.stat().st_ctime_ns
+    environment.make_venv()
+    assert environment.python.stat().st_ctime_ns == made
+    assert 'No module' in environment.error_of('import nothing_of_the_kind')
+
+
+def test_progress_and_last_error(tmp_path, capsys, monkeypatch):
+    script = load()
+    times = iter(range(0, 10000, 20))
+    monkeypatch.setattr(script.time, 'monotonic', lambda: next(times))
+    code = (
+        "print('  [1/3] c++ a', flush=True)\n"
+        "print('Error: one', flush=True)\n"
+        "print('bye'); raise SystemExit(1)"
+    )
+    environment = script.Environment(tmp_path, tmp_path)
+    with pytest.raises(script.SetupError, match='^Error: one .see .*log'):
+        environment.run([sys.executable, '-c', code], tmp_path / 'x.log')
+    assert '1 of 3 files' in capsys.readouterr().out
+    assert 'bye' in (tmp_path / 'x.log').read_text()
+
+
+HOLD_LOCK = """
+import fcntl, importlib.util, os, sys
+spec = importlib.util.spec_from_file_location('script', sys.argv[1])
+script = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(script)
+folder = script.Path(sys.argv[2])
+lock = os.open(sys.argv[2], os.O_RDONLY)
+fcntl.flock(lock, fcntl.LOCK_EX)
+code = 'import os, time; open("pid.new", "w").write(str(os.getpid()));'
+code += 'os.rename("pid.new", "pid"); time.sleep(120)'
+environment = script.Environment(folder, folder, lock=lock)
+environment.run([sys.executable, '-c', code])
+"""
+
+
+def test_lock_outlives_a_killed_set_up(tmp_path):
+    """As long as the program it started (pip, say) runs."""
+    command = [sys.executable, '-c', HOLD_LOCK, str(SCRIPT), str(tmp_path)]
+    parent = subprocess.Popen(command)
+    try:
+        wait_for((tmp_path / 'pid').exists)
+    finally:
+        parent.kill()
+        parent.wait()
+    child = int((tmp_path / 'pid').read_text())
+    lock = os.open(tmp_path, os.O_RDONLY)
+
+    def free() -> bool:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    try:
+        assert not free()
+    finally:
+        os.kill(child, signal.SIGKILL)
+    wait_for(free)
+    os.close(lock)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, 'waited in vain'
+        time.sleep(0.05)
+
+
+def test_parses_on_old_pythons():
+    """So that they can be told that they are too old."""
+    ast.parse(SCRIPT.read_text(), feature_version=(3, 7))

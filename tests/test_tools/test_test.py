@@ -1,0 +1,110 @@
+"""tools/test.py: what it evaluates and stores, and errors of use."""
+
+import json
+
+import pytest
+from mmengine.config import Config
+
+CHECKPOINT = 'work_dirs/toy/epoch_1.pth'
+
+
+def test_evaluates_a_checkpoint(trained):
+    done = trained.run('test.py', 'toy.py', CHECKPOINT, '--work-dir', 'eval')
+    assert done.returncode == 0, done.stderr
+    assert f'Load checkpoint from {CHECKPOINT}' in done.stdout
+    (figures,) = (trained.folder / 'eval').glob('*/*.json')
+    assert json.loads(figures.read_text())['count'] == 8
+
+
+def test_two_processes_on_cpus(trained):
+    trained.env['PORT'] = '29618'
+    done = trained.run('dist_test.sh', 'toy.py', CHECKPOINT, 2)
+    assert done.returncode == 0, done.stderr
+    assert 'count: 8' in trained.log('work_dirs/toy')
+
+
+@pytest.mark.parametrize(
+    ('args', 'message'),
+    [
+        (['none.py', 'x.pth'], 'config none.py does not exist'),
+        (['{c}', 'x.pth'], 'checkpoint x.pth does not exist'),
+        (['{c}', '{c}', '--out', 'a.pkl'], 'expected a name that ends in'),
+        (['{c}', '{c}', '--out', 'a.npz'], 'needs mmps.PersonSearchMetric'),
+        (['{c}', '{c}', '--out', '{d}'], 'is a folder'),
+        (['{c}', '{c}', '--launcher', 'pytorch'], 'not started by torchrun'),
+        (['{e}', '{c}'], 'has no test_evaluator'),
+    ],
+)
+def test_errors_of_use(cli, tmp_path, args, message):
+    config, empty = tmp_path / 'c.py', tmp_path / 'e.py'
+    config.write_text(
+        f"test_evaluator = dict(type='Other')\nwork_dir = '{tmp_path}/work'\n"
+    )
+    empty.write_text('model = dict()\n')
+    folder = tmp_path / 'folder.npz'
+    folder.mkdir()
+    filled = [a.format(c=config, e=empty, d=folder) for a in args]
+    status, err = cli('test.py', *filled)
+    assert status == 2
+    assert err.count('\n') == 1
+    assert err.startswith('error: ')
+    assert message in err
+    assert not (tmp_path / 'work').exists()
+
+
+SEARCH = dict(type='mmps.PersonSearchMetric')
+OTHER = dict(type='CocoMetric')
+
+
+@pytest.mark.parametrize(
+    'evaluator',
+    [
+        SEARCH,
+        [OTHER, SEARCH],
+        dict(type='Evaluator', metrics=SEARCH),
+        dict(type='Evaluator', metrics=[OTHER, SEARCH]),
+    ],
+)
+def test_out_goes_to_the_metric(tool, tmp_path, evaluator):
+    cfg = Config(dict(test_evaluator=evaluator))
+    out = str(tmp_path / 'new' / 'p.npz')
+    tool('test.py').set_outfile(cfg, out)
+    expected = dict(type='mmps.PersonSearchMetric', outfile=out)
+    metrics = cfg.test_evaluator
+    if isinstance(metrics, dict):
+        metrics = metrics.get('metrics', metrics)
+    found = metrics[-1] if isinstance(metrics, list) else metrics
+    assert found == expected
+    assert (tmp_path / 'new').is_dir()
+
+
+def test_out_is_an_option_of_the_metric():
+    """Of the real one, so that the name cannot drift."""
+    from mmps.evaluation import PersonSearchMetric
+    from mmps.utils.cfg_options import _parameters
+
+    assert 'outfile' in _parameters(PersonSearchMetric)
+
+
+def test_show_dir_turns_the_hook_on(tool):
+    cfg = Config(dict(model=dict()))
+    tool('test.py').set_show_dir(cfg, 'pictures')
+    assert cfg.default_hooks.visualization == dict(
+        type='mmdet.DetVisualizationHook', draw=True, test_out_dir='pictures'
+    )
+    assert cfg.visualizer.type == 'mmdet.DetLocalVisualizer'
+
+
+def test_show_dir_keeps_the_configs_own_hook(tool):
+    hook = dict(type='Own', draw=False, score_thr=0.1)
+    cfg = Config(
+        dict(
+            default_hooks=dict(visualization=hook),
+            visualizer=dict(type='OwnVisualizer'),
+        )
+    )
+    tool('test.py').set_show_dir(cfg, 'pictures')
+    assert cfg.default_hooks.visualization == dict(
+        hook, draw=True, test_out_dir='pictures'
+    )
+    assert cfg.visualizer.type == 'OwnVisualizer'

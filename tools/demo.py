@@ -1,0 +1,189 @@
+#!/usr/bin/env python3
+"""The whole of mmps in one run: make data, train, test, draw (`make demo`).
+
+Every step is a command of its own that is printed before it runs, so that it
+can be run again with other options. What is there already is not made again:
+an interrupted demo goes on where it stopped.
+"""
+
+import argparse
+import re
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from mmps.apis.stored_search import load_predictions, load_test_set
+from mmps.evaluation.functional import evaluate_detection, evaluate_search
+from mmps.utils.cli import UsageError, load_config, run_cli
+
+CONFIG = 'configs/pcnet/pcnet_r18_scenes.py'
+SIZE = ['--size', '384', '216']
+# Test sets: cameras of the training frames, and cameras it has never seen.
+TEST_SETS = {
+    'known cameras': ('scenes', []),
+    'new cameras': (
+        'scenes_new_cameras',
+        '--cameras 9 --train-frames 60 --train-cameras 1 2 3 4 5 6 '
+        '--test-cameras 7 8 9'.split(),
+    ),
+}
+ITERATION = re.compile(r'Iter\(train\)\s*\[\s*(\d+)/(\d+)\].* loss: (\S+)')
+
+console = Console(highlight=False)
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--config', default=CONFIG)
+    parser.add_argument('--data', type=Path, default=Path('data'))
+    parser.add_argument(
+        '--work-dir', type=Path, default=Path('work_dirs/demo')
+    )
+    parser.add_argument('--seed', type=int, default=0, help='of the training')
+    return parser.parse_args()
+
+
+def run(*command: object) -> None:
+    """Show and run one of the project's tools; its output is shown."""
+    line = [str(word) for word in command]
+    console.print(f'[bold]$ python {shlex.join(line)}[/bold]')
+    done = subprocess.run([sys.executable, *line])
+    if done.returncode:
+        raise UsageError(f'{line[0]} failed')
+
+
+def train(config: str, data: Path, work_dir: Path, seed: int) -> Path:
+    """Train with a progress bar in the place of the log.
+
+    Returns:
+        The last checkpoint.
+
+    Raises:
+        UsageError: Training failed; the message has the log's end.
+    """
+    total = load_config(config).train_cfg.max_iters
+    checkpoint = work_dir / f'iter_{total}.pth'
+    if checkpoint.is_file():
+        console.print(
+            f'{checkpoint} is there: not trained again (remove {work_dir} '
+            'to start over)'
+        )
+        return checkpoint
+    line = [
+        'tools/train.py',
+        config,
+        '--work-dir',
+        str(work_dir),
+        '--cfg-options',
+        f'randomness.seed={seed}',
+        *(
+            f'{split}_dataloader.dataset.data_root={data}'
+            for split in ('train', 'val', 'test')
+        ),
+    ]
+    if (work_dir / 'last_checkpoint').is_file():
+        line.insert(2, '--resume')
+    console.print(f'[bold]$ python {shlex.join(line)}[/bold]')
+    work_dir.mkdir(parents=True, exist_ok=True)
+    log = work_dir / 'train.log'
+    process = subprocess.Popen(
+        [sys.executable, *line],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    columns = (
+        TextColumn('training'),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn('loss {task.fields[loss]}'),
+        TimeRemainingColumn(),
+    )
+    shown = Progress(*columns, console=console)
+    with log.open('w') as file, shown as progress:
+        task = progress.add_task('', total=total, loss='')
+        for text in process.stdout:
+            file.write(text)
+            if match := ITERATION.search(text):
+                progress.update(task, completed=int(match[1]), loss=match[3])
+    if process.wait():
+        tail = log.read_text().splitlines()[-5:]
+        raise UsageError(f'training failed, see {log}: {" / ".join(tail)}')
+    return checkpoint
+
+
+def results_table(config: str, data: Path, work_dir: Path) -> Table:
+    """Search and detection figures of every test set."""
+    table = Table(title=f'{config}: people never seen in training, per cent')
+    names = ('mAP', 'top-1', 'top-5', 'top-10')
+    for title in ('test set', *names, 'detection recall', 'detection AP'):
+        table.add_column(title, justify='left' if title[1] == 'e' else 'right')
+    for name, (folder, _) in TEST_SETS.items():
+        cfg = load_config(
+            config,
+            {'test_dataloader.dataset.data_root': str(data / folder)},
+        )
+        _, truth = load_test_set(cfg)
+        preds = load_predictions(work_dir / f'{folder}.npz', truth)
+        (search,) = evaluate_search(truth, preds).values()
+        detection = evaluate_detection(truth, preds)
+        figures = [search.metrics()[key] for key in names]
+        figures += [detection.recall, detection.ap]
+        table.add_row(name, *(f'{100 * value:.1f}' for value in figures))
+    return table
+
+
+def main() -> None:
+    """Run the demo."""
+    args = parse_args()
+    start = time.time()
+    work_dir, analysis = args.work_dir, 'tools/analysis_tools'
+    for folder, options in TEST_SETS.values():
+        run('tools/make_scenes.py', args.data / folder, *SIZE, *options)
+    scenes = args.data / 'scenes'
+    checkpoint = train(args.config, scenes, work_dir, args.seed)
+    for folder, _ in TEST_SETS.values():
+        root = f'test_dataloader.dataset.data_root={args.data / folder}'
+        out = work_dir / f'{folder}.npz'
+        run(
+            'tools/test.py', args.config, checkpoint, '--work-dir', work_dir,
+            '--out', out, '--cfg-options', root,
+        )  # fmt: skip
+    root = f'test_dataloader.dataset.data_root={scenes}'
+    pictures = work_dir / 'pictures'
+    run(
+        f'{analysis}/vis_ranks.py', args.config, work_dir / 'scenes.npz',
+        '--num', 6, '--out-dir', pictures / 'ranks', '--cfg-options', root,
+    )  # fmt: skip
+    run(
+        f'{analysis}/vis_points.py', args.config, checkpoint,
+        '--out-dir', pictures / 'points', '--cfg-options', root,
+    )  # fmt: skip
+    run(
+        f'{analysis}/plot_search.py', args.config, work_dir / 'scenes.npz',
+        '--out-dir', pictures, '--cfg-options', root,
+    )  # fmt: skip
+    run(
+        f'{analysis}/plot_training.py', work_dir,
+        '--out', pictures / 'training.png',
+    )  # fmt: skip
+    console.print(results_table(args.config, args.data, work_dir))
+    minutes = (time.time() - start) / 60
+    console.print(f'{minutes:.1f} minutes; pictures in {pictures}')
+
+
+if __name__ == '__main__':
+    run_cli(main)
