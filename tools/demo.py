@@ -30,14 +30,14 @@ from mmps.utils.cli import UsageError, load_config, run_cli
 
 CONFIG = 'configs/pcnet/pcnet_r18_scenes.py'
 SIZE = ['--size', '384', '216']
+NEW_CAMERAS = (
+    '--cameras 9 --train-frames 60 --train-cameras 1 2 3 4 5 6 '
+    '--test-cameras 7 8 9'
+)
 # Test sets: cameras of the training frames, and cameras it has never seen.
 TEST_SETS = {
     'known cameras': ('scenes', []),
-    'new cameras': (
-        'scenes_new_cameras',
-        '--cameras 9 --train-frames 60 --train-cameras 1 2 3 4 5 6 '
-        '--test-cameras 7 8 9'.split(),
-    ),
+    'new cameras': ('scenes_new_cameras', shlex.split(NEW_CAMERAS)),
 }
 ITERATION = re.compile(r'Iter\(train\)\s*\[\s*(\d+)/(\d+)\].* loss: (\S+)')
 

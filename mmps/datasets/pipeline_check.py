@@ -30,7 +30,7 @@ REFUSED = {
     'RandomErasing': _WRAP,
     'CachedMosaic': _WRAP,
     'CachedMixUp': _WRAP,
-    'Albu': _WRAP,
+    'Albu': 'albumentations filters its boxes; use transforms of mmdet',
     'Mosaic': _MIX,
     'MixUp': _MIX,
     'CopyPaste': _MIX,
@@ -38,8 +38,10 @@ REFUSED = {
     'RandomSamplingNegPos': 'it drops people and has no replacement',
     'ProposalBroadcaster': 'person search has no stored proposals',
 }
-# What a KeepPersonIds may not hold: loading and packing.
-_NEVER = {name for name, why in REFUSED.items() if why in (_LOAD, _PACK)}
+# What a KeepPersonIds may not hold either.
+_NEVER = {
+    name for name, why in REFUSED.items() if why not in (_WRAP, _MIX)
+} - {'FilterAnnotations'}
 # Where built transforms keep the transforms they run.
 _NESTS = ('transforms', 'inner', 'policies', 'aug_space', 'branch_pipelines')
 

@@ -110,13 +110,14 @@ def draw_frame(
     """
     image = np.ascontiguousarray(image)
     line = max(round(min(image.shape[:2]) / 400), 1)
+    # Queries first: their thick marks would cover the ids.
+    for box, index in zip(query_boxes, query_indices.tolist()):
+        grown = box + 3 * line * np.array([-1, -1, 1, 1])
+        draw_box(image, grown, WHITE, '', 5 * line)
+        draw_box(image, grown, RED, f'query {index}', 2 * line, below=True)
     for box, raw_id in zip(boxes, raw_ids.tolist()):
         color = GREY if raw_id < 0 else id_color(raw_id)
         draw_box(image, box, color, '' if raw_id < 0 else str(raw_id), line)
-    for box, index in zip(query_boxes, query_indices.tolist()):
-        grown = box + 2 * line * np.array([-1, -1, 1, 1])
-        draw_box(image, grown, WHITE, '', 3 * line)
-        draw_box(image, grown, RED, f'query {index}', line, below=True)
     return image
 
 

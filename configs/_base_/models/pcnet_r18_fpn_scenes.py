@@ -31,7 +31,11 @@ model = dict(
         anchor_generator=dict(ratios=[2.6], strides=strides),
         point_pooling=dict(offset_channels=64),
         memory=dict(queue_size=500),
+        # From scratch, the terms of eq. 14 at weight 1 drown the focal loss.
         loss_bbox=dict(loss_weight=0.25),
+        loss_reid=dict(temperature=1 / 15, loss_weight=0.3),
+        loss_dist=dict(loss_weight=0.1),
+        loss_tri=dict(loss_weight=0.3),
     ),
     train_cfg=dict(assigner=dict(min_pos_iou=0.2)),
 )

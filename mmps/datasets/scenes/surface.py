@@ -54,6 +54,11 @@ class Surface:
     views: int = 16
     _views: dict[int, Sprite] = field(default_factory=dict, repr=False)
 
+    def __post_init__(self) -> None:
+        # Gathering one number per pixel is faster than gathering three.
+        packed = cv2.cvtColor(self.sheet, cv2.COLOR_BGR2BGRA)
+        self._packed = packed.view(np.uint32).ravel()
+
     def view(self, yaw: float) -> Sprite:
         """Return the part turned by ``yaw`` radians (0: front, kept)."""
         key = round(yaw / (2 * np.pi) * self.views) % self.views
@@ -74,10 +79,8 @@ class Surface:
         x = np.arange(-radius, radius + 1, dtype=np.float32)
         step = x * (0.5 * _STEPS / half)[:, None] + 0.5 * _STEPS
         step = np.clip(step, 0, _STEPS - 1).astype(np.int32)
-        # Gathering one number per pixel is faster than gathering three.
-        packed = cv2.cvtColor(self.sheet, cv2.COLOR_BGR2BGRA).view(np.uint32)
         first = np.arange(rows, dtype=np.int32)[:, None] * turn
-        colours = packed.ravel().take(columns[step] + first)
+        colours = self._packed.take(columns[step] + first)
         colours = colours.view(np.uint8).reshape(rows, x.size, 4)
         alpha = np.clip(half[:, None] + 0.5 - np.abs(x), 0, 1)
         image = np.zeros((rows + 2, x.size, 4), np.uint8)
@@ -94,11 +97,16 @@ def blend(below: np.ndarray, above: np.ndarray) -> None:
         below: (h, w, 3 or 4) uint8.
         above: (h, w, 4) uint8, multiplied by its alpha.
     """
-    rest = cv2.bitwise_not(above[..., 3])
-    channels = below.shape[2]
-    # OpenCV writes into a view only where it gets a contiguous array.
-    kept = cv2.multiply(below, cv2.merge([rest] * channels), scale=1 / 255)
-    np.add(kept, above[..., :channels], out=below)
+    rest = 255 - above[..., 3]
+    if below.shape[2] == 4:
+        # The same byte four times: faster than merging four planes.
+        rest = rest.astype(np.uint32) * np.uint32(0x01010101)
+        rest = rest.view(np.uint8).reshape(above.shape)
+    else:
+        above = above[..., :3]
+        rest = cv2.merge([rest] * 3)
+    kept = cv2.multiply(below, rest, scale=1 / 255)
+    np.add(kept, above, out=below)
 
 
 def paste(

@@ -53,8 +53,10 @@ class Wardrobe:
             **self._legs(),
             **make_head(person, unit),
         }
-        for kind in {person.upper, person.lower} & set(_SKIRTS):
-            self.parts['skirt'] = self._skirt(kind)
+        for kind in (person.upper, person.lower):
+            if kind in _SKIRTS:  # a coat or a dress hides a skirt
+                self.parts['skirt'] = self._skirt(kind)
+                break
 
     def _sheet(self, rows, radius, colour, pattern=None, second=None):
         """Return cloth for a part of ``rows`` x ``radius`` body heights."""
@@ -93,7 +95,7 @@ class Wardrobe:
             sheet[neckline] = p.skin
         if p.upper == 'dress':
             sheet[int(0.66 * rows) : int(0.74 * rows)] = second
-        elif p.upper not in ('coat', 'hoodie') and p.lower != 'dress':
+        elif p.upper not in ('coat', 'hoodie'):
             tuck = rows - max(1, int(rows * 0.05))
             sheet[tuck:] = np.multiply(p.lower_colours[0], 0.6)
         shares, widths = np.array(_TORSO).T
@@ -164,16 +166,15 @@ class Wardrobe:
 
     def _legs(self) -> dict[str, Surface]:
         p, hip = self.person, self.person.legs
-        lower = 'shorts' if p.lower == 'shorts' else p.lower
         bare = p.upper == 'dress' or 'skirt' in p.lower
         tights = bare and p.texture_seed % 3 == 0
         girth = 1.12 * p.girth**0.8
         loose = {'wide': 0.016, 'trousers': 0.006, 'shorts': 0.008}.get(
-            lower, 0
+            p.lower, 0
         )
         main, second = p.lower_colours
         cuts = (0.3, 0.0) if bare else (2.0, 2.0)
-        if lower == 'shorts' and not bare:
+        if p.lower == 'shorts' and not bare:
             cuts = (0.85, 0.0)
         parts = {}
         for name, start, end, length, cut in (

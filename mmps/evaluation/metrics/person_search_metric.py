@@ -198,7 +198,7 @@ def _array(value: torch.Tensor | np.ndarray) -> np.ndarray:
 
 def _by_frame(results: list[dict], truth: SearchGroundTruth) -> list[dict]:
     """One result per frame, in the data set's order."""
-    by_id = {result['img_id']: result for result in reversed(results)}
+    by_id = {result['img_id']: result for result in results}
     names = truth.frame_names
     if unknown := sorted(set(by_id) - set(range(len(names)))):
         raise ValueError(

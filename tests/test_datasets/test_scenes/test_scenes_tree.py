@@ -1,6 +1,9 @@
 """Trees on disk: bytes, PRW's form, CUHK-SYSU's form, existing folders."""
 
 import json
+import os
+import subprocess
+import sys
 from collections import defaultdict
 from pathlib import Path
 
@@ -9,6 +12,7 @@ import numpy as np
 import pytest
 from scipy.io import loadmat
 
+from mmps.datasets import scenes
 from mmps.datasets.scenes import ScenesConfig, build, make_scenes
 
 from .conftest import SMALL
@@ -41,6 +45,28 @@ def test_same_bytes_for_any_number_of_workers(tmp_path, layout):
         trees.append(contents(root))
     assert trees[0] == trees[1] == trees[2]
     assert len(trees[0]) > 72
+
+
+def test_same_bytes_in_another_process(tmp_path):
+    """Nothing depends on the order of sets, which differs by process."""
+    # Without the package's parents, whose import takes seconds.
+    (tmp_path / 'scenes').symlink_to(Path(scenes.__file__).parent)
+    code = (
+        'import scenes, sys;'
+        f'c = scenes.ScenesConfig(**{TINY!r}, accessory_rate=1.0);'
+        'scenes.make_scenes(sys.argv[1], c, workers=1)'
+    )
+    trees = []
+    for number in ('1', '2'):
+        root = tmp_path / number
+        subprocess.run(
+            [sys.executable, '-c', code, str(root)],
+            check=True,
+            cwd=tmp_path,
+            env={**os.environ, 'PYTHONHASHSEED': number},
+        )
+        trees.append(contents(root))
+    assert trees[0] == trees[1]
 
 
 def read_prw(root: Path, split: str):

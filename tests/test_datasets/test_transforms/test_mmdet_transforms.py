@@ -325,9 +325,22 @@ def test_refused_when_already_built() -> None:
     check_pipeline([TRANSFORMS.build(wrap('RandomAffine', {}))])
 
 
-def test_packing_is_refused_even_when_wrapped() -> None:
-    with pytest.raises(ValueError, match='PackPersonSearchInputs'):
-        check_pipeline([wrap('PackDetInputs', {})])
+@pytest.mark.parametrize('name', ['PackDetInputs', 'Albu', 'InstaBoost'])
+def test_some_are_refused_even_when_wrapped(name: str) -> None:
+    with pytest.raises(ValueError, match=f'{name}: '):
+        check_pipeline([wrap(name, {})])
+
+
+def test_filter_in_step_when_wrapped(make_frame: Callable) -> None:
+    frame = make_frame(IDS)
+    widths = frame['gt_bboxes'].widths.numpy()
+    limit = float(np.median(widths))
+    kept = widths > limit
+    config = wrap('FilterAnnotations', dict(min_gt_bbox_wh=(limit, 1)))
+    check_pipeline([config])
+    assert 0 < kept.sum() < len(IDS)
+    results = TRANSFORMS.build(config)(frame)
+    assert results['gt_instances_ids'].tolist() == list(np.array(IDS)[kept])
 
 
 def test_same_names_of_other_packages_pass() -> None:
