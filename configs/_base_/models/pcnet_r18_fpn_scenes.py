@@ -30,7 +30,12 @@ model = dict(
         shared_tower=True,
         anchor_generator=dict(ratios=[2.6], strides=strides),
         point_pooling=dict(offset_channels=64),
-        memory=dict(queue_size=500),
+        # An average over several sightings: the last one alone is too noisy a
+        # target for a network that starts from nothing.
+        memory=dict(
+            queue_size=500,
+            update=dict(type='mmps.MomentumUpdate', momentum=0.9),
+        ),
         # From scratch, the terms of eq. 14 at weight 1 drown the focal loss.
         loss_bbox=dict(loss_weight=0.25),
         loss_reid=dict(temperature=1 / 15, loss_weight=0.3),

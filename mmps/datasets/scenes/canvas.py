@@ -93,7 +93,10 @@ class Canvas:
         height, width = figure.body.shape
         shape = (max(1, round(width * scale)), max(1, round(height * scale)))
         image = cv2.resize(figure.image, shape, interpolation=cv2.INTER_AREA)
-        body = cv2.resize(figure.body, shape, interpolation=cv2.INTER_AREA)
+        if figure.bare:
+            body = image[..., 3].copy()
+        else:
+            body = cv2.resize(figure.body, shape, interpolation=cv2.INTER_AREA)
         self.place.record(image, rng.uniform(0.9, 1.1))  # sun and shade
         left = round(where.x - figure.foot[0] * scale)
         top = round(where.foot - figure.foot[1] * scale)

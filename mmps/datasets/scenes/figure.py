@@ -28,13 +28,13 @@ class Figure:
             without what sticks out of it.
         foot: (x, y) in the image of the point on the ground under the
             person.
-        unit: Pixels of one body height.
+        bare: Whether there is nothing but the body.
     """
 
     image: np.ndarray
     body: np.ndarray
     foot: tuple[float, float]
-    unit: int
+    bare: bool
 
 
 def draw_figure(wardrobe: Wardrobe, pose: Pose) -> Figure:
@@ -83,7 +83,7 @@ def draw_figure(wardrobe: Wardrobe, pose: Pose) -> Figure:
     x, y, width, height = cv2.boundingRect(whole[..., 3])
     cut = np.s_[y : y + height, x : x + width]
     foot = (origin[0] - x, origin[1] - y)
-    return Figure(whole[cut], alpha[cut], foot, unit)
+    return Figure(whole[cut], alpha[cut], foot, whole is body)
 
 
 def _worn(person: Person) -> list[tuple[str, tuple]]:

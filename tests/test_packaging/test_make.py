@@ -1,0 +1,71 @@
+"""The Makefile and what continuous integration runs."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.skipif(
+    shutil.which('make') is None, reason='make is not installed'
+)
+
+
+def make(*args: str) -> str:
+    """Run make without the flags of the make that may run the tests."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith('MAKE')}
+    env.pop('MFLAGS', None)
+    done = subprocess.run(
+        ['make', '-C', str(ROOT), '--no-print-directory', *args],
+        capture_output=True,
+        text=True,
+        env=env,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_help_lists_the_targets():
+    lines = make('help').splitlines()
+    assert lines == make().splitlines()
+    names = [line.split()[1] for line in lines]
+    assert names == ['help', 'setup', 'demo', 'test', 'lint', 'clean']
+
+
+@pytest.mark.parametrize(
+    ('target', 'command'),
+    [
+        ('demo', 'v/bin/python tools/demo.py --x'),
+        ('test', 'v/bin/python -m pytest --x'),
+        ('lint', 'v/bin/ruff check .'),
+    ],
+)
+def test_targets_set_up_first(target, command):
+    lines = make('-n', target, 'VENV=v', 'PYTHON=p', 'ARGS=--x').splitlines()
+    assert lines[0] == 'p tools/setup_env.py --venv v'
+    assert lines[1] == command
+
+
+def test_ci_lints_and_tests(tmp_path):
+    """Without a terminal, from any folder; a failure ends it."""
+    log = tmp_path / 'log'
+    fake = tmp_path / 'make'
+    fake.write_text(
+        f'#!/bin/sh\necho "$PWD $CI $@" >> {log}\n[ "$1" = "$GOOD" ]\n'
+    )
+    fake.chmod(0o755)
+    path = f'{tmp_path}:{os.environ["PATH"]}'
+    for good, calls in (('lint', 2), ('none', 1)):
+        done = subprocess.run(
+            [str(ROOT / '.ci' / 'run')],
+            env={'PATH': path, 'GOOD': good},
+            cwd=tmp_path,
+        )
+        lines = log.read_text().splitlines()
+        assert done.returncode == 1
+        expected = [f'{ROOT} true lint', f'{ROOT} true test'][:calls]
+        assert lines == expected
+        log.unlink()
