@@ -24,6 +24,8 @@ from mmengine.runner import (
     ValLoop,
     set_random_seed,
 )
+from mmengine.utils.dl_utils import set_multi_processing
+from torch.distributed import init_process_group
 from torch.utils.data import DataLoader
 
 from mmps.utils.errors import UsageError
@@ -131,6 +133,8 @@ def _untyped_keys(path: str) -> set[str] | None:
         'optim_wrapper': (OptimWrapper,),
         'log_processor': (LogProcessor,),
         'randomness': (set_random_seed,),
+        'env_cfg.mp_cfg': (set_multi_processing,),
+        'env_cfg.dist_cfg': (init_process_group,),
         'train_cfg': (EpochBasedTrainLoop, IterBasedTrainLoop),
         'val_cfg': (ValLoop,),
         'test_cfg': (TestLoop,),

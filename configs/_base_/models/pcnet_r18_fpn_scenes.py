@@ -21,6 +21,7 @@ model = dict(
         start_level=0,
         num_outs=3,
         add_extra_convs=False,
+        norm_cfg=dict(type='BN'),
     ),
     bbox_head=dict(
         in_channels=64,
