@@ -29,15 +29,15 @@ from mmps.evaluation.functional import evaluate_detection, evaluate_search
 from mmps.utils.cli import UsageError, load_config, run_cli
 
 CONFIG = 'configs/pcnet/pcnet_r18_scenes.py'
-SIZE = ['--size', '384', '216']
-NEW_CAMERAS = (
-    '--cameras 9 --train-frames 60 --train-cameras 1 2 3 4 5 6 '
-    '--test-cameras 7 8 9'
+SCENES = shlex.split(
+    '--size 384 216 --train-frames 600 --people 5 --colour-shift 0.6 '
+    '--occlusion-rate 0.2'
 )
+NEW_CAMERAS = '--cameras 9 --train-cameras 1 2 3 4 5 6 --test-cameras 7 8 9'
 # Test sets: cameras of the training frames, and cameras it has never seen.
 TEST_SETS = {
-    'known cameras': ('scenes', []),
-    'new cameras': ('scenes_new_cameras', shlex.split(NEW_CAMERAS)),
+    'known cameras': ('demo_scenes', []),
+    'new cameras': ('demo_scenes_new_cameras', shlex.split(NEW_CAMERAS)),
 }
 ITERATION = re.compile(r'Iter\(train\)\s*\[\s*(\d+)/(\d+)\].* loss: (\S+)')
 
@@ -152,8 +152,12 @@ def main() -> None:
     start = time.time()
     work_dir, analysis = args.work_dir, 'tools/analysis_tools'
     for folder, options in TEST_SETS.values():
-        run('tools/make_scenes.py', args.data / folder, *SIZE, *options)
-    scenes = args.data / 'scenes'
+        run(
+            'tools/make_scenes.py', args.data / folder, '--overwrite',
+            *SCENES, *options,
+        )  # fmt: skip
+    known = TEST_SETS['known cameras'][0]
+    scenes = args.data / known
     checkpoint = train(args.config, scenes, work_dir, args.seed)
     for folder, _ in TEST_SETS.values():
         root = f'test_dataloader.dataset.data_root={args.data / folder}'
@@ -165,7 +169,7 @@ def main() -> None:
     root = f'test_dataloader.dataset.data_root={scenes}'
     pictures = work_dir / 'pictures'
     run(
-        f'{analysis}/vis_ranks.py', args.config, work_dir / 'scenes.npz',
+        f'{analysis}/vis_ranks.py', args.config, work_dir / f'{known}.npz',
         '--num', 6, '--out-dir', pictures / 'ranks', '--cfg-options', root,
     )  # fmt: skip
     run(
@@ -173,7 +177,7 @@ def main() -> None:
         '--out-dir', pictures / 'points', '--cfg-options', root,
     )  # fmt: skip
     run(
-        f'{analysis}/plot_search.py', args.config, work_dir / 'scenes.npz',
+        f'{analysis}/plot_search.py', args.config, work_dir / f'{known}.npz',
         '--out-dir', pictures, '--cfg-options', root,
     )  # fmt: skip
     run(

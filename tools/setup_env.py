@@ -347,9 +347,15 @@ class Environment:
             pass_fds=self.inherited,
         )
         output = follow(process, log)
-        if process.wait():
-            see = f' (see {log})' if log else ''
-            raise SetupError(f'{last(output, "error")}{see}')
+        status = process.wait()
+        if not status:
+            return
+        reason = last(output, 'error')
+        if status < 0:
+            reason = f'{Path(command[0]).name} was killed by signal {-status}'
+        if 'Killed signal' in output:
+            reason = 'the compiler was killed, memory may be short: MAX_JOBS=1'
+        raise SetupError(reason + (f' (see {log})' if log else ''))
 
 
 def follow(process: subprocess.Popen, log: Optional[Path]) -> str:

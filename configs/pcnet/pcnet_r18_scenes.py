@@ -5,3 +5,6 @@ _base_ = [
     '../_base_/schedules/schedule_scenes.py',
     '../_base_/default_runtime.py',
 ]
+
+# Often enough that an interrupted demo loses little.
+default_hooks = dict(checkpoint=dict(interval=600))

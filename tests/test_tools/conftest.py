@@ -127,7 +127,8 @@ def trained(make_toy) -> Toy:
     toy = make_toy()
     done = toy.run('train.py', 'toy.py', '--amp', '--seed', 7)
     assert done.returncode == 0, done.stderr
-    toy.stdout = done.stdout
+    # Read now: tests that use this run later write logs of their own.
+    toy.stdout, toy.train_log = done.stdout, toy.log('work_dirs/toy')
     return toy
 
 

@@ -26,7 +26,7 @@ def demo(tool, monkeypatch, tmp_path):
     monkeypatch.setenv('OMP_NUM_THREADS', '1')
     module = tool('demo.py')
     options = TINY.split()
-    monkeypatch.setattr(module, 'SIZE', ['--size', '192', '108'])
+    monkeypatch.setattr(module, 'SCENES', ['--size', '192', '108'])
     monkeypatch.setattr(
         module,
         'TEST_SETS',

@@ -413,6 +413,24 @@ def test_progress_and_last_error(tmp_path, capsys, monkeypatch):
     assert 'bye' in (tmp_path / 'x.log').read_text()
 
 
+@pytest.mark.parametrize(
+    ('code', 'message'),
+    [
+        ('import os; os.kill(os.getpid(), 9)', 'python.* killed by signal 9'),
+        (
+            "print('c++: fatal error: Killed signal terminated program"
+            " cc1plus'); print('ERROR: no wheel'); raise SystemExit(1)",
+            'memory may be short: MAX_JOBS=1',
+        ),
+    ],
+)
+def test_killed_programs(tmp_path, code, message):
+    script = load()
+    environment = script.Environment(tmp_path, tmp_path)
+    with pytest.raises(script.SetupError, match=message):
+        environment.run([sys.executable, '-c', code])
+
+
 HOLD_LOCK = """
 import fcntl, importlib.util, os, sys
 spec = importlib.util.spec_from_file_location('script', sys.argv[1])

@@ -10,7 +10,7 @@ from mmengine.config import Config
 def test_trains_and_says_so(trained):
     folder = trained.folder / 'work_dirs' / 'toy'
     assert (folder / 'epoch_1.pth').is_file()
-    log = trained.log('work_dirs/toy')
+    log = trained.train_log
     assert 'Epoch(train) [1][4/4]' in trained.stdout
     assert 'seed: 7' in log
     assert 'mmps.BF16OptimWrapper' in log  # --amp without CUDA

@@ -1,5 +1,5 @@
 # A short schedule for small models from scratch on the CPU: AdamW, cosine.
-max_iters = 3400
+max_iters = 3600
 train_cfg = dict(
     type='IterBasedTrainLoop', max_iters=max_iters, val_interval=max_iters
 )

@@ -13,7 +13,8 @@ def test_points_are_drawn_where_they_are(tool):
         image, np.array([[2.0, 3, 30, 45]]), points, zoom=3.0
     )
     assert picture.shape == (150, 120, 3)
-    assert picture[9, 10:85].min() == 255
+    # The upper side of the box, antialiased.
+    assert picture[9, 10:85].min() > 200
     # The last drawn of a set lies on top of the others.
     for k in (2, 5, 8):
         x, y = (points[0, k] * 3).round().astype(int)
