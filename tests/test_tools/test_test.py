@@ -16,11 +16,12 @@ def test_evaluates_a_checkpoint(trained):
     assert json.loads(figures.read_text())['count'] == 8
 
 
-def test_two_processes_on_cpus(trained):
-    trained.env['PORT'] = '29618'
-    done = trained.run('dist_test.sh', 'toy.py', CHECKPOINT, 2)
+def test_two_processes_on_cpus(trained, free_port):
+    trained.env['PORT'] = free_port
+    options = ('--work-dir', 'two')
+    done = trained.run('dist_test.sh', 'toy.py', CHECKPOINT, 2, *options)
     assert done.returncode == 0, done.stderr
-    assert 'count: 8' in trained.log('work_dirs/toy')
+    assert 'count: 8' in trained.log('two')
 
 
 @pytest.mark.parametrize(

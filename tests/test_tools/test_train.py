@@ -36,10 +36,10 @@ def test_resume_goes_on(trained):
     assert 'resumed epoch: 2, iter: 8' in done.stdout
 
 
-def test_two_processes_on_cpus(make_toy):
+def test_two_processes_on_cpus(make_toy, free_port):
     """Started by dist_train.sh, through gloo, with one result."""
     toy = make_toy()
-    toy.env['PORT'] = '29617'
+    toy.env['PORT'] = free_port
     done = toy.run('dist_train.sh', 'toy.py', 2)
     assert done.returncode == 0, done.stderr
     log = toy.log('work_dirs/toy')

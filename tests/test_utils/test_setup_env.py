@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections import OrderedDict
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(autouse=True)
 def scopes(monkeypatch):
     """Keep the default scope from other tests."""
-    monkeypatch.setattr(DefaultScope, '_instance_dict', {})
+    monkeypatch.setattr(DefaultScope, '_instance_dict', OrderedDict())
 
 
 def test_registers_every_part_and_sets_the_scope():

@@ -20,12 +20,13 @@ test_pipeline = [
     dict(type='mmps.PackPersonSearchInputs'),
 ]
 
+# Training counts iterations, and a resumed run skips to its place at once.
 # No AspectRatioBatchSampler: every camera of PRW is wider than high.
 train_dataloader = dict(
     batch_size=4,
     num_workers=4,
     persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
+    sampler=dict(type='InfiniteSampler', shuffle=True),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,

@@ -2,12 +2,14 @@
 
 import importlib.util
 import re
+from collections import OrderedDict
 from pathlib import Path
 
 import pytest
 import torch
 from mmdet.models.data_preprocessors import DetDataPreprocessor
 from mmengine.model import BaseModel
+from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData
 from torch import nn
 
@@ -21,6 +23,12 @@ def get_flops():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(autouse=True)
+def scopes(monkeypatch):
+    """Keep the default scope from other tests."""
+    monkeypatch.setattr(DefaultScope, '_instance_dict', OrderedDict())
 
 
 class TwoLayers(BaseModel):
