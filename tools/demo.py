@@ -30,14 +30,22 @@ from mmps.utils.cli import UsageError, load_config, run_cli
 
 CONFIG = 'configs/pcnet/pcnet_r18_scenes.py'
 SCENES = shlex.split(
-    '--size 384 216 --train-frames 600 --people 5 --colour-shift 0.6 '
-    '--occlusion-rate 0.2'
+    '--size 384 216 --people 6 --heights 0.22 0.42 --colour-shift 0.5 '
+    '--occlusion-rate 0.05 --test-frames 200'
 )
-NEW_CAMERAS = '--cameras 9 --train-cameras 1 2 3 4 5 6 --test-cameras 7 8 9'
-# Test sets: cameras of the training frames, and cameras it has never seen.
+# Test sets: cameras of the training frames, and cameras it has never seen
+# (of that set, only the test frames are used).
 TEST_SETS = {
-    'known cameras': ('demo_scenes', []),
-    'new cameras': ('demo_scenes_new_cameras', shlex.split(NEW_CAMERAS)),
+    'known cameras': (
+        'demo_scenes',
+        shlex.split('--train-frames 1000 --train-ids 120'),
+    ),
+    'new cameras': (
+        'demo_scenes_new_cameras',
+        shlex.split(
+            '--train-frames 20 --train-ids 10 --cameras 9 --test-cameras 7 8 9'
+        ),
+    ),
 }
 ITERATION = re.compile(r'Iter\(train\)\s*\[\s*(\d+)/(\d+)\].* loss: (\S+)')
 
@@ -113,7 +121,7 @@ def train(config: str, data: Path, work_dir: Path, seed: int) -> Path:
         TimeRemainingColumn(),
     )
     shown = Progress(*columns, console=console)
-    with log.open('w') as file, shown as progress:
+    with log.open('w', buffering=1) as file, shown as progress:
         task = progress.add_task('', total=total, loss='')
         for text in process.stdout:
             file.write(text)
@@ -129,8 +137,9 @@ def results_table(config: str, data: Path, work_dir: Path) -> Table:
     """Search and detection figures of every test set."""
     table = Table(title=f'{config}: people never seen in training, per cent')
     names = ('mAP', 'top-1', 'top-5', 'top-10')
-    for title in ('test set', *names, 'detection recall', 'detection AP'):
-        table.add_column(title, justify='left' if title[1] == 'e' else 'right')
+    table.add_column('test set')
+    for title in (*names, 'detection recall', 'detection AP'):
+        table.add_column(title, justify='right')
     for name, (folder, _) in TEST_SETS.items():
         cfg = load_config(
             config,

@@ -51,6 +51,15 @@ def parse_args() -> argparse.Namespace:
         default=default.size,
         help='frame size in pixels (default: 480 270)',
     )
+    parser.add_argument(
+        '--heights',
+        type=float,
+        nargs=2,
+        metavar=('LOW', 'HIGH'),
+        default=default.heights,
+        help="range of body heights, as shares of the frame's "
+        '(default: 0 1, as in PRW)',
+    )
     for split in ('train', 'test'):
         parser.add_argument(
             f'--{split}-cameras',

@@ -5,7 +5,8 @@ _base_ = 'mmdet::_base_/default_runtime.py'
 custom_imports = dict(imports=['mmps'], allow_failed_imports=False)
 
 default_hooks = dict(
-    logger=dict(interval=50),
+    # Validation is logged at its training step: loops count iterations.
+    logger=dict(interval=50, log_metric_by_epoch=False),
     checkpoint=dict(
         by_epoch=False,
         interval=10000,

@@ -1,10 +1,11 @@
 # A small PCNet from scratch on rendered scenes, for a CPU (`make demo`).
 _base_ = [
-    '../_base_/models/pcnet_r18_fpn_scenes.py',
+    '../_base_/models/pcnet_r18_scenes.py',
     '../_base_/datasets/scenes.py',
     '../_base_/schedules/schedule_scenes.py',
     '../_base_/default_runtime.py',
 ]
 
+custom_hooks = [*_base_.custom_hooks, dict(type='mmps.ChannelsLastHook')]
 # Often enough that an interrupted demo loses little.
 default_hooks = dict(checkpoint=dict(interval=600))

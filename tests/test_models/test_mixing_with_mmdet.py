@@ -32,7 +32,7 @@ PAFPN = dict(type='mmdet.PAFPN', out_channels=32, num_outs=3, start_level=0)
     ids=['swin-t', 'resnet-18', 'pafpn'],
 )
 def test_trains_and_predicts(detector, backbone, channels, neck):
-    cfg = Config.fromfile('configs/_base_/models/pcnet_r18_fpn_scenes.py')
+    cfg = Config.fromfile('configs/_base_/models/pcnet_r18_scenes.py')
     model = cfg.model
     model.type = f'mmdet.{detector}'
     model.backbone = backbone

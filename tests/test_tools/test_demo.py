@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from mmps.visualization.training import read_scalars
+
 TINY = (
     '--train-frames 8 --test-frames 8 --train-ids 6 --test-ids 3 '
     '--cameras 3 --seed 1'
@@ -60,6 +62,9 @@ def test_demo_trains_tests_and_draws_and_goes_on_where_it_was(
     module.main()
     out = capfd.readouterr().out
     assert (work_dir / 'iter_2.pth').is_file()
+    # Validation is drawn at its training step.
+    steps = read_scalars(work_dir)['person_search/mAP'][:, 0]
+    assert steps.tolist() == [2]
     rows = re.findall(r'(known|new) cameras[ │|]+([\d.]+)', out)
     assert [name for name, _ in rows] == ['known', 'new']
     assert all(0 <= float(figure) <= 100 for _, figure in rows)

@@ -18,7 +18,7 @@ train_pipeline = [
     # One input size: oneDNN builds its kernels per size.
     dict(type='mmdet.Pad', size=(384, 224)),
     dict(type='mmdet.RandomFlip', prob=0.5),
-    dict(type='mmps.ChannelGain', low=0.88, high=1.14),
+    dict(type='mmps.ChannelGain', low=0.84, high=1.19),
     dict(type='mmps.FilterPersonAnnotations', min_size=(1, 1)),
     dict(type='mmps.PackPersonSearchInputs'),
 ]

@@ -1,7 +1,9 @@
 # A short schedule for small models from scratch on the CPU: AdamW, cosine.
-max_iters = 3600
+max_iters = 3300
 train_cfg = dict(
-    type='IterBasedTrainLoop', max_iters=max_iters, val_interval=max_iters
+    type='IterBasedTrainLoop',
+    max_iters=max_iters,
+    val_interval=max_iters // 3,
 )
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')

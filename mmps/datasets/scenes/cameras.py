@@ -6,7 +6,13 @@ import numpy as np
 
 from .config import ScenesConfig
 
-__all__ = ['BODY_HEIGHTS', 'Camera', 'body_height', 'make_camera']
+__all__ = [
+    'BODY_HEIGHTS',
+    'Camera',
+    'body_height',
+    'body_quantile',
+    'make_camera',
+]
 
 # Quantiles of PRW's box heights over its frame height (1080 px); 5, 50 and
 # 95 % are PRW's, the ends are ours.
@@ -67,6 +73,13 @@ def body_height(quantile: float) -> float:
     """Return the body height at a quantile, as a share of the frame's."""
     points, heights = BODY_HEIGHTS
     return float(np.exp(np.interp(quantile, points, np.log(heights))))
+
+
+def body_quantile(height: float) -> float:
+    """Return the quantile at which :func:`body_height` is ``height``."""
+    points, heights = BODY_HEIGHTS
+    height = np.clip(height, heights[0], heights[-1])
+    return float(np.interp(np.log(height), np.log(heights), points))
 
 
 def make_camera(config: ScenesConfig, number: int) -> Camera:

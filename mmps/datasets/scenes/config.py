@@ -24,6 +24,10 @@ class ScenesConfig:
         cameras: Number of cameras, 1..9. Defaults to 6.
         size: Frame width and height in pixels. Defaults to (480, 270).
         people: Mean number of people put into a frame. Defaults to 3.7.
+        heights: Least and greatest height of an average body, as shares
+            of the frame's; between them heights follow PRW's. Defaults to
+            (0.0, 1.0), all of PRW's: 0.063 to 0.59, some of them so near
+            that the frame cuts them.
         occlusion_rate: Share of people placed so that furniture or a
             nearer person covers a part of them. Not everybody has
             something to be behind: more than 0.45 is rarely reached.
@@ -52,6 +56,7 @@ class ScenesConfig:
     cameras: int = 6
     size: tuple[int, int] = (480, 270)
     people: float = 3.7
+    heights: tuple[float, float] = (0.0, 1.0)
     occlusion_rate: float = 0.3
     accessory_rate: float = 0.45
     colour_shift: float = 1.0
@@ -80,6 +85,7 @@ class ScenesConfig:
         ):
             _check_float(name, getattr(self, name), low, high)
         self._check_size()
+        self._check_heights()
         self._check_cameras('train_cameras')
         self._check_cameras('test_cameras')
         if self.layout not in LAYOUTS:
@@ -132,6 +138,17 @@ class ScenesConfig:
             raise ValueError(
                 'size: expected a width of 0.75 to 3 times the height, got '
                 f'{size[0]} x {size[1]}'
+            )
+
+    def _check_heights(self) -> None:
+        heights = self.heights
+        if not isinstance(heights, tuple) or len(heights) != 2:
+            raise TypeError(f'heights: expected (low, high), got {heights!r}')
+        _check_float('heights (low)', heights[0], 0.0, 0.4)
+        _check_float('heights (high)', heights[1], 0.1, 1.0)
+        if heights[0] >= heights[1]:
+            raise ValueError(
+                f'heights: expected low below high, got {heights}'
             )
 
     def _check_cameras(self, name: str) -> None:

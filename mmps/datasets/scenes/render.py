@@ -108,6 +108,7 @@ class SceneRenderer:
             size,
             self.config.occlusion_rate,
             rng,
+            self.config.heights,
         )
         canvas = Canvas(place, rng)
         drawn = [self._figure(plan, s, place, rng) for s in standing]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .cameras import Camera, body_height
+from .cameras import Camera, body_height, body_quantile
 from .furniture import Furniture
 
 __all__ = ['Standing', 'place_people']
@@ -43,6 +43,7 @@ def place_people(
     size: tuple[int, int],
     occlusion_rate: float,
     rng: np.random.Generator,
+    heights: tuple[float, float] = (0.0, 1.0),
 ) -> list[Standing]:
     """Place ``count`` people before a camera.
 
@@ -53,14 +54,18 @@ def place_people(
         size: Width and height of the frame in pixels.
         occlusion_rate: Share of people placed behind something.
         rng: Source of all places.
+        heights: Least and greatest height of a body as shares of the
+            frame's. Defaults to (0.0, 1.0).
 
     Returns:
         list[Standing]: From far to near.
     """
     width, height = size
+    low, high = (body_quantile(h / camera.scale) for h in heights)
     people = []
     for slot in range(count):
-        level = camera.scale * body_height(rng.random())
+        quantile = low + (high - low) * rng.random()
+        level = camera.scale * body_height(quantile)
         people.append(
             Standing(slot, level * height, camera.foot(level) * height)
         )

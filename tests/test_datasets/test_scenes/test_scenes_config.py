@@ -25,6 +25,10 @@ from mmps.datasets.scenes import ScenesConfig, plan_frames
         ('size', [640, 360], TypeError),
         ('size', (640, 20), ValueError),
         ('size', (1000, 100), ValueError),
+        ('heights', (0.2,), TypeError),
+        ('heights', [0.2, 0.4], TypeError),
+        ('heights', (0.2, math.nan), ValueError),
+        ('heights', (0.3, 0.2), ValueError),
         ('layout', 'coco', ValueError),
         ('train_cameras', (1, 7), ValueError),
         ('test_cameras', (2, 2), ValueError),
@@ -43,7 +47,9 @@ def test_cuhk_needs_a_gallery():
 
 
 def test_round_trip_keeps_tuples():
-    config = ScenesConfig(size=(320, 180), test_cameras=(2, 3), seed=9)
+    config = ScenesConfig(
+        size=(320, 180), heights=(0.1, 0.4), test_cameras=(2, 3), seed=9
+    )
     assert ScenesConfig.from_dict(config.to_dict()) == config
 
 

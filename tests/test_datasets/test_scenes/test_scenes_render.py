@@ -39,6 +39,21 @@ def test_boxes_follow_prw(rendered):
     assert 3.2 <= len(boxes) / len(frames) <= 4.0
 
 
+def test_heights_bound_the_boxes():
+    config = ScenesConfig(
+        size=(192, 108), train_frames=100, train_ids=20, occlusion_rate=0.0,
+        heights=(0.2, 0.42),
+    )  # fmt: skip
+    renderer = SceneRenderer(config)
+    frames = [renderer.render(p) for p in plan_frames(config)[:60]]
+    height = np.concatenate([frame.boxes[:, 3] for frame in frames]) / 108
+    bottom = np.concatenate([f.boxes[:, 1] + f.boxes[:, 3] for f in frames])
+    whole = bottom < 106
+    # Whoever stands in the frame; statures differ by a tenth.
+    assert height[whole].min() == pytest.approx(0.2, rel=0.15)
+    assert height[whole].max() == pytest.approx(0.42, rel=0.15)
+
+
 def test_boxes_stay_at_the_frame(rendered):
     config, frames = rendered
     boxes = np.concatenate([frame.boxes for frame in frames])

@@ -217,7 +217,9 @@ def test_model_without_memory_needs_no_table(tmp_path):
         def forward(self, value, person, sample_idx, mode='tensor'):
             return dict(loss=self.layer(value.float()[:, None]).mean())
 
-    runner(tmp_path, Plain(), dict(type='ToyPeople')).train()
+    run = runner(tmp_path, Plain(), dict(type='ToyPeople'))
+    run.train()
+    assert run.iter > 0
 
 
 def test_model_in_a_wrapper(tmp_path):

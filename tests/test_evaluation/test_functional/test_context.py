@@ -125,6 +125,8 @@ def test_equals_loop_in_a_gallery(agree):
         gallery='8',
         similarity=loop_rescoring(truth, preds, 6, 3),
     )
+    plain = evaluate_search(truth, preds)['8']
+    assert not np.array_equal(result.aps, plain.aps)
 
 
 def test_company_lifts_the_right_answer():
