@@ -1,11 +1,15 @@
 """What tools/train.py and tools/test.py do between config and Runner."""
 
+import gc
 import os
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed
+
+# The wrapper for several processes imports it too, and then its functions
+# hold the process group as a default until Python has shut down.
+import torch.distributed.nn.functional
 from mmengine.config import Config
 from mmengine.model import is_model_wrapper
 from mmengine.registry import RUNNERS
@@ -156,6 +160,12 @@ def _nothing() -> None:
 
 
 def close_processes() -> None:
-    """Leave the process group, if there is one."""
+    """Leave the process group, if there is one, and end its threads.
+
+    A model in a wrapper for several processes holds the group, and a Runner
+    that is no longer used lives on in its reference cycles. A thread of the
+    group that frees a tensor while Python shuts down aborts the process.
+    """
     if torch.distributed.is_initialized():
+        gc.collect()
         torch.distributed.destroy_process_group()

@@ -1,7 +1,6 @@
 """A model, data and config so small that a tool runs in seconds."""
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -167,11 +166,3 @@ def cli(tool, monkeypatch, capsys) -> Callable:
         return info.value.code, capsys.readouterr().err
 
     return run
-
-
-@pytest.fixture
-def free_port() -> str:
-    """A port that nobody listens on; a fixed one may be somebody else's."""
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return str(probe.getsockname()[1])

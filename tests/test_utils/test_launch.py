@@ -2,6 +2,8 @@
 
 import os
 import pickle
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -134,6 +136,48 @@ def test_processes_on_gpus_are_left_to_mmengine(monkeypatch):
     launch.set_launcher(cfg, 'pytorch')
     assert cfg.launcher == 'pytorch'
     assert 'model_wrapper_cfg' not in cfg
+
+
+ONE_OF_ONE = """
+from pathlib import Path
+import torch
+from mmengine.config import Config
+from mmps.utils import launch
+
+def threads():
+    return [x.read_text() for x in Path('/proc/self/task').glob('*/comm')]
+
+def train():
+    run = Config()
+    run._model = torch.nn.parallel.DistributedDataParallel(
+        torch.nn.Linear(2, 1)
+    )
+    run._model(torch.ones(1, 2)).sum().backward()
+    run._itself = run
+
+launch.set_launcher(Config(), 'pytorch')
+train()
+print(sum('gloo' in name for name in threads()))
+launch.close_processes()
+print(sum('gloo' in name for name in threads()))
+"""
+
+
+@pytest.mark.skipif(not os.path.isdir('/proc/self/task'), reason='Linux only')
+def test_closing_ends_every_thread(free_port):
+    """One that freed a tensor during Python's shutdown would abort it."""
+    env = dict(RANK='0', LOCAL_RANK='0', WORLD_SIZE='1', MASTER_PORT=free_port)
+    env.update(MASTER_ADDR='127.0.0.1', CUDA_VISIBLE_DEVICES='')
+    done = subprocess.run(
+        [sys.executable, '-c', ONE_OF_ONE],
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    before, after = map(int, done.stdout.split())
+    assert before > 0
+    assert after == 0
 
 
 class Small(BaseModule):

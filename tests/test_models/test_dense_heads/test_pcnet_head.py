@@ -284,6 +284,33 @@ def test_average_over_labelled_positives():
     )
 
 
+@torch.no_grad()
+def every_anchor(head, x):
+    """Per level of image 0: decoded box, score and own f' of each anchor."""
+    scores, deltas, feats, _ = head(x)
+    found = []
+    for level, f in enumerate(feats):
+        prior = head.prior_generator.single_level_grid_priors(
+            f.shape[-2:], level, device='cpu'
+        )
+        here = []
+        for k in range(len(prior)):
+            cell, anchor = divmod(k, f.size(1))
+            row, col = divmod(cell, f.size(-1))
+            delta = deltas[level][0, 4 * anchor : 4 * anchor + 4, row, col]
+            (box,) = head.bbox_coder.decode(
+                prior[k : k + 1], delta[None], max_shape=SIZE
+            )
+            score = scores[level][0, anchor, row, col].sigmoid().item()
+            here.append((box, score, f[0, anchor, :, row, col]))
+        found.append(here)
+    return found
+
+
+def iou(one, two):
+    return float(bbox_overlaps(one[None], two[None]))
+
+
 @pytest.mark.parametrize('anchors', [1, 4])
 @pytest.mark.parametrize('scale', [1.0, 0.5])
 def test_query_embeddings_equal_a_loop(anchors, scale):
@@ -291,29 +318,13 @@ def test_query_embeddings_equal_a_loop(anchors, scale):
     head = make_head(**kwargs).eval()
     _, samples = demo_search_samples((3, 2), SIZE, queries=(2, 0), scale=scale)
     x = pyramid()
-    outs = head(x)
-    scores, deltas, feats, _ = outs
+    feats = head(x)[2]
     head.predict(x, samples)
     assert samples[1].query_instances.embeddings.shape == (0, DIMS)
-    priors = head.prior_generator.grid_priors(
-        [f.shape[-2:] for f in feats], device='cpu'
-    )
+    anchors = sum(every_anchor(head, x), [])
     for q in range(2):
         box = samples[0].query_instances.bboxes[q] * scale
-        best, own = -1.0, None
-        for level, prior in enumerate(priors):
-            width = feats[level].size(-1)
-            for k in range(len(prior)):
-                cell, anchor = divmod(k, anchors)
-                row, col = divmod(cell, width)
-                delta = deltas[level][0, 4 * anchor : 4 * anchor + 4, row, col]
-                decoded = head.bbox_coder.decode(
-                    prior[k : k + 1], delta[None], max_shape=SIZE
-                )
-                overlap = float(bbox_overlaps(box[None], decoded))
-                if overlap > best:
-                    best = overlap
-                    own = feats[level][0, anchor, :, row, col]
+        *_, own = max(anchors, key=lambda a: iou(box, a[0]))
         (f,) = head.aggregation(
             [own[None]], [box[None]], [m.mean(1)[:1] for m in feats]
         )
@@ -328,29 +339,55 @@ def test_detections_carry_unit_embeddings_of_their_location():
     _, samples = demo_search_samples((2, 1), SIZE, scale=0.5)
     x = pyramid()
     results = head.predict(x, samples, rescale=True)
-    scores, deltas, feats, _ = head(x)
-    flat = {}
-    for level, f in enumerate(feats):
-        prior = head.prior_generator.single_level_grid_priors(
-            f.shape[-2:], level, device='cpu'
-        )
-        for k in range(len(prior)):
-            row, col = divmod(k, f.size(-1))
-            box = head.bbox_coder.decode(
-                prior[k : k + 1],
-                deltas[level][0, :, row, col][None],
-                max_shape=SIZE,
-            )
-            score = scores[level][0, 0, row, col].sigmoid()
-            flat[round(float(score), 6)] = (box[0] * 2, f[0, 0, :, row, col])
+    by_score = {
+        round(score, 6): (box * 2, own)
+        for box, score, own in sum(every_anchor(head, x), [])
+    }
     assert len(results[0]) == 10
     for box, score, embedding in zip(
         results[0].bboxes, results[0].scores, results[0].embeddings
     ):
-        want_box, own = flat[round(float(score), 6)]
+        want_box, own = by_score[round(score.item(), 6)]
         torch.testing.assert_close(box, want_box, atol=1e-3, rtol=1e-4)
         torch.testing.assert_close(embedding, F.normalize(own, dim=0))
     assert results[0].scores.diff().max() <= 0
+
+
+@pytest.mark.parametrize('thr', [0.3, 0.6])
+def test_averages_over_neighbours_equal_a_loop(thr):
+    """Detections over what NMS saw, query boxes over every anchor."""
+    head = make_head(aggregation=None).eval()
+    head.test_cfg.nms_pre = 60
+    _, samples = demo_search_samples((2, 1), SIZE, queries=(2, 0))
+    x = pyramid()
+    plain = head.predict(x, samples)[0]
+    head.test_cfg.average_iou_thr = thr
+    head.test_cfg.query_average_iou_thr = thr
+    found = head.predict(x, samples)[0]
+    torch.testing.assert_close(found.bboxes, plain.bboxes)
+
+    def mean_near(box, anchors):
+        near = [own for b, _, own in anchors if iou(box, b) >= thr]
+        near = near or [max(anchors, key=lambda a: iou(box, a[0]))[2]]
+        return F.normalize(sum(near) / len(near), dim=0), len(near)
+
+    levels = every_anchor(head, x)
+    seen = [
+        anchor
+        for level in levels
+        for anchor in sorted(level, key=lambda a: -a[1])[:60]
+    ]
+    assert len(seen) < sum(map(len, levels))
+    counts = []
+    for box, embedding in zip(found.bboxes, found.embeddings):
+        want, count = mean_near(box, seen)
+        counts.append(count)
+        torch.testing.assert_close(embedding, want)
+    assert max(counts) > 1
+    queries = samples[0].query_instances
+    for box, embedding in zip(queries.bboxes, queries.embeddings):
+        want, _ = mean_near(box, sum(levels, []))
+        torch.testing.assert_close(embedding, want)
 
 
 def test_gt_box_gallery_equals_queries():
@@ -389,20 +426,6 @@ def test_no_detection_is_no_error():
     results = head.predict(pyramid(), samples)
     assert [r.embeddings.shape for r in results] == [(0, DIMS)] * 2
     assert samples[0].query_instances.embeddings.shape == (1, DIMS)
-
-
-def test_averaging_over_neighbours_changes_only_what_overlaps():
-    head = make_head(aggregation=None).eval()
-    _, samples = demo_search_samples((2, 1), SIZE)
-    alone = head.predict(pyramid(), samples)
-    head.test_cfg.average_iou_thr = 1.1
-    torch.testing.assert_close(
-        head.predict(pyramid(), samples)[0].embeddings, alone[0].embeddings
-    )
-    head.test_cfg.average_iou_thr = 0.3
-    averaged = head.predict(pyramid(), samples)
-    torch.testing.assert_close(averaged[0].bboxes, alone[0].bboxes)
-    assert not torch.allclose(averaged[0].embeddings, alone[0].embeddings)
 
 
 @pytest.mark.parametrize(
