@@ -7,26 +7,18 @@ an interrupted demo goes on where it stopped.
 """
 
 import argparse
-import re
 import shlex
-import subprocess
-import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
 from mmps.apis.stored_search import load_predictions, load_test_set
+from mmps.apis.tool_runs import run_tool, train
 from mmps.evaluation.functional import evaluate_detection, evaluate_search
-from mmps.utils.cli import UsageError, load_config, run_cli
+from mmps.utils.cli import load_config, run_cli
 
 CONFIG = 'configs/pcnet/pcnet_r18_scenes.py'
 SCENES = shlex.split(
@@ -47,9 +39,8 @@ TEST_SETS = {
         ),
     ),
 }
-ITERATION = re.compile(r'Iter\(train\)\s*\[\s*(\d+)/(\d+)\].* loss: (\S+)')
-
 console = Console(highlight=False)
+run = partial(run_tool, console)
 
 
 def parse_args() -> argparse.Namespace:
@@ -62,75 +53,6 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--seed', type=int, default=0, help='of the training')
     return parser.parse_args()
-
-
-def run(*command: object) -> None:
-    """Show and run one of the project's tools; its output is shown."""
-    line = [str(word) for word in command]
-    console.print(f'[bold]$ python {shlex.join(line)}[/bold]')
-    done = subprocess.run([sys.executable, *line])
-    if done.returncode:
-        raise UsageError(f'{line[0]} failed')
-
-
-def train(config: str, data: Path, work_dir: Path, seed: int) -> Path:
-    """Train with a progress bar in the place of the log.
-
-    Returns:
-        The last checkpoint.
-
-    Raises:
-        UsageError: Training failed; the message has the log's end.
-    """
-    total = load_config(config).train_cfg.max_iters
-    checkpoint = work_dir / f'iter_{total}.pth'
-    if checkpoint.is_file():
-        console.print(
-            f'{checkpoint} is there: not trained again (remove {work_dir} '
-            'to start over)'
-        )
-        return checkpoint
-    line = [
-        'tools/train.py',
-        config,
-        '--work-dir',
-        str(work_dir),
-        '--cfg-options',
-        f'randomness.seed={seed}',
-        *(
-            f'{split}_dataloader.dataset.data_root={data}'
-            for split in ('train', 'val', 'test')
-        ),
-    ]
-    if (work_dir / 'last_checkpoint').is_file():
-        line.insert(2, '--resume')
-    console.print(f'[bold]$ python {shlex.join(line)}[/bold]')
-    work_dir.mkdir(parents=True, exist_ok=True)
-    log = work_dir / 'train.log'
-    process = subprocess.Popen(
-        [sys.executable, *line],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    columns = (
-        TextColumn('training'),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn('loss {task.fields[loss]}'),
-        TimeRemainingColumn(),
-    )
-    shown = Progress(*columns, console=console)
-    with log.open('w', buffering=1) as file, shown as progress:
-        task = progress.add_task('', total=total, loss='')
-        for text in process.stdout:
-            file.write(text)
-            if match := ITERATION.search(text):
-                progress.update(task, completed=int(match[1]), loss=match[3])
-    if process.wait():
-        tail = log.read_text().splitlines()[-5:]
-        raise UsageError(f'training failed, see {log}: {" / ".join(tail)}')
-    return checkpoint
 
 
 def results_table(config: str, data: Path, work_dir: Path) -> Table:
@@ -167,7 +89,18 @@ def main() -> None:
         )  # fmt: skip
     known = TEST_SETS['known cameras'][0]
     scenes = args.data / known
-    checkpoint = train(args.config, scenes, work_dir, args.seed)
+    checkpoint = train(
+        console,
+        args.config,
+        work_dir,
+        [
+            f'randomness.seed={args.seed}',
+            *(
+                f'{split}_dataloader.dataset.data_root={scenes}'
+                for split in ('train', 'val', 'test')
+            ),
+        ],
+    )
     for folder, _ in TEST_SETS.values():
         root = f'test_dataloader.dataset.data_root={args.data / folder}'
         out = work_dir / f'{folder}.npz'

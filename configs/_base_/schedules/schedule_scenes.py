@@ -1,5 +1,5 @@
 # A short schedule for small models from scratch on the CPU: AdamW, cosine.
-max_iters = 3300
+max_iters = 2700
 train_cfg = dict(
     type='IterBasedTrainLoop',
     max_iters=max_iters,

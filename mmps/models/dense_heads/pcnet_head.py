@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from mmps.registry import MODELS
 
 from ..layers.aggregation import location_centres
+from ..layers.batch_norm import batch_norm
 from .search_boxes import flatten_maps
 from .search_prediction import SearchPredictionMixin
 
@@ -369,19 +370,8 @@ class PCNetHead(SearchPredictionMixin, RetinaHead):
     def _unit(x: Tensor, norm: nn.Module | None) -> Tensor:
         """L2-normalised (n, D) in fp32, behind an optional batch norm."""
         x = x.float()
-        if norm is not None and len(x) > 0:
-            if norm.training and len(x) == 1:
-                # One sample has no variance of its own.
-                x = F.batch_norm(
-                    x,
-                    norm.running_mean,
-                    norm.running_var,
-                    norm.weight,
-                    norm.bias,
-                    eps=norm.eps,
-                )
-            else:
-                x = norm(x)
+        if norm is not None:
+            x = batch_norm(norm, x)
         return F.normalize(x, dim=1)
 
 

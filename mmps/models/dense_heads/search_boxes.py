@@ -1,15 +1,9 @@
-"""Boxes and features that a dense person-search head picks from its maps."""
+"""Features that a dense person-search head picks from its maps."""
 
 from collections.abc import Sequence
 
 import torch
-from mmdet.structures import DetDataSample
-from mmdet.structures.bbox import (
-    bbox_flip,
-    bbox_overlaps,
-    get_box_tensor,
-    scale_boxes,
-)
+from mmdet.structures.bbox import bbox_overlaps
 from torch import Tensor
 
 
@@ -21,28 +15,6 @@ def flatten_maps(levels: Sequence[Tensor]) -> Tensor:
     return torch.cat(
         [x.permute(0, 3, 4, 1, 2).flatten(1, 3) for x in levels], 1
     )
-
-
-def boxes_in_input(sample: DetDataSample, field: str, like: Tensor) -> Tensor:
-    """Boxes of a test sample's field in pixels of the network's input.
-
-    Args:
-        sample (DetDataSample): Its ``field``, if there, holds ``bboxes``
-            (n, 4), xyxy in original pixels.
-        field (str): 'gt_instances' or 'query_instances'.
-        like (Tensor): Gives device and dtype.
-
-    Returns:
-        Tensor: (n, 4), scaled and flipped like the image; (0, 4) where the
-        sample has no such field.
-    """
-    if field not in sample:
-        return like.new_zeros(0, 4)
-    boxes = get_box_tensor(getattr(sample, field).bboxes).to(like)
-    boxes = scale_boxes(boxes, sample.scale_factor)
-    if sample.get('flip', False):
-        boxes = bbox_flip(boxes, sample.img_shape, sample.flip_direction)
-    return boxes
 
 
 def average_neighbours(

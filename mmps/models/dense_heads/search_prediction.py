@@ -11,7 +11,8 @@ from mmdet.utils import InstanceList
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from .search_boxes import average_neighbours, boxes_in_input, flatten_maps
+from ..utils import boxes_in_input
+from .search_boxes import average_neighbours, flatten_maps
 
 
 class SearchPredictionMixin:

@@ -1,6 +1,20 @@
 """Layers of person-search models."""
 
 from .aggregation import CrossScaleAggregation, RoIAlignAggregation
+from .backbone_stage import BackboneStage
+from .classifiers import (
+    LinearClassifier,
+    MemoryClassifier,
+    NormClassifier,
+    PixelNormClassifier,
+)
+from .decomposition import (
+    BoxFeatures,
+    FlattenDecomposition,
+    MarginalDecomposition,
+    ParameterDecomposition,
+    SharedPooling,
+)
 from .deform_conv import DeformConv, deform_conv2d_by_sampling
 from .point_pooling import (
     ContextualPointPooling,
@@ -8,14 +22,43 @@ from .point_pooling import (
     IdentityPointPooling,
     PointFeatures,
 )
+from .projection import LinearProjection, UncertaintyGuidance
+from .reid_features import ReIDFeatures
+from .reid_pooling import (
+    MaxPooling,
+    MeanPooling,
+    NormAttention,
+    PrototypeGuidedAttention,
+)
+from .roi_attention import CBAM, PedestrianAttention, SpatialAttention
 
 __all__ = [
+    'CBAM',
+    'BackboneStage',
+    'BoxFeatures',
     'ContextualPointPooling',
     'ConvPointPooling',
     'CrossScaleAggregation',
     'DeformConv',
+    'FlattenDecomposition',
     'IdentityPointPooling',
+    'LinearClassifier',
+    'LinearProjection',
+    'MarginalDecomposition',
+    'MaxPooling',
+    'MeanPooling',
+    'MemoryClassifier',
+    'NormAttention',
+    'NormClassifier',
+    'ParameterDecomposition',
+    'PedestrianAttention',
+    'PixelNormClassifier',
     'PointFeatures',
+    'PrototypeGuidedAttention',
+    'ReIDFeatures',
     'RoIAlignAggregation',
+    'SharedPooling',
+    'SpatialAttention',
+    'UncertaintyGuidance',
     'deform_conv2d_by_sampling',
 ]

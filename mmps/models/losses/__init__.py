@@ -1,10 +1,28 @@
-"""Re-identification losses; stateless, on readouts and plain tensors.
+"""Losses; on readouts of a memory and plain tensors.
 
 Their per-sample values are in :mod:`mmps.models.losses.functional`.
 """
 
+from .boim_loss import BOIMLoss
 from .distance_loss import DistanceLoss
-from .oim_loss import OIMLoss
+from .gaussian_kl_loss import GaussianKLLoss
+from .hoim_loss import HOIMLoss, SoftmaxFocalLoss
+from .irr_loss import IRRLoss
+from .oim_loss import FCLoss, OIMLoss
 from .pcnet_triplet_loss import PCNetTripletLoss
+from .prototype_guidance_loss import PrototypeGuidanceLoss
+from .soft_label_loss import SoftLabelLoss
 
-__all__ = ['DistanceLoss', 'OIMLoss', 'PCNetTripletLoss']
+__all__ = [
+    'BOIMLoss',
+    'DistanceLoss',
+    'FCLoss',
+    'GaussianKLLoss',
+    'HOIMLoss',
+    'IRRLoss',
+    'OIMLoss',
+    'PCNetTripletLoss',
+    'PrototypeGuidanceLoss',
+    'SoftLabelLoss',
+    'SoftmaxFocalLoss',
+]

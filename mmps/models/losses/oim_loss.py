@@ -1,4 +1,6 @@
-"""Online instance matching loss."""
+"""Online instance matching loss, and with an angular margin."""
+
+import math
 
 from mmdet.models.losses.utils import weight_reduce_loss
 from torch import Tensor, nn
@@ -24,21 +26,29 @@ class OIMLoss(nn.Module):
 
     Args:
         temperature: Softmax temperature. Defaults to 1/30.
+        margin: ``dict(m1=..., m2=...)``, angular margin on the true
+            identity, see :class:`FCLoss`. Defaults to None.
         loss_weight: Factor of the loss. Defaults to 1.0.
 
     Raises:
-        ValueError: ``temperature`` is not positive.
+        ValueError: ``temperature`` is not positive, or the margin is out of
+            range.
     """
 
     def __init__(
-        self, temperature: float = 1 / 30, loss_weight: float = 1.0
+        self,
+        temperature: float = 1 / 30,
+        margin: dict | None = None,
+        loss_weight: float = 1.0,
     ) -> None:
         super().__init__()
+        self.name = type(self).__name__
         if not temperature > 0:
             raise ValueError(
-                f'OIMLoss: temperature must be positive, got {temperature}'
+                f'{self.name}: temperature must be positive, got {temperature}'
             )
         self.temperature = temperature
+        self.margin = margin and _as_margin(self.name, **margin)
         self.loss_weight = loss_weight
 
     def forward(
@@ -46,6 +56,7 @@ class OIMLoss(nn.Module):
         readout: MemoryReadout,
         person_ids: Tensor,
         avg_factor: float | Tensor | None = None,
+        log_variance: Tensor | None = None,
     ) -> Tensor:
         """Loss of one batch.
 
@@ -54,6 +65,8 @@ class OIMLoss(nn.Module):
             person_ids: (N,) contiguous ids, -1 for unlabelled.
             avg_factor: Divisor of the sum. None takes the number of samples
                 that have a loss term. Defaults to None.
+            log_variance: (N,) s; a sample's loss l becomes ``exp(-s) l + s``
+                (uncertainty guidance). Defaults to None.
 
         Returns:
             () float32 loss (float64 for float64 embeddings).
@@ -63,17 +76,78 @@ class OIMLoss(nn.Module):
             ValueError: Wrong shape or, on the CPU, an id above L - 1.
         """
         check_person_ids(
-            'OIMLoss', person_ids, len(readout.cosine), readout.num_ids
+            self.name, person_ids, len(readout.cosine), readout.num_ids
         )
         # On an accelerator, too, such an id must not hit a queue column.
         target = person_ids.long().masked_fill(
             person_ids >= readout.num_ids, readout.cosine.size(1)
         )
-        loss, counted = oim_loss(
-            readout.cosine, target, readout.valid, self.temperature
-        )
+        loss, counted = self.sample_losses(readout, target)
+        if log_variance is not None:
+            eased = (-log_variance).exp() * loss + log_variance
+            loss = eased.masked_fill(~counted, 0)
         if avg_factor is None:
-            avg_factor = counted.sum().clamp(min=1)
+            avg_factor = self.default_avg_factor(counted)
         return self.loss_weight * weight_reduce_loss(
             loss, avg_factor=avg_factor
         )
+
+    def sample_losses(
+        self, readout: MemoryReadout, target: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """(N,) losses and the (N,) bool mask of samples that have one."""
+        return oim_loss(
+            readout.cosine,
+            target,
+            readout.valid,
+            self.temperature,
+            self.margin,
+        )
+
+    def default_avg_factor(self, counted: Tensor) -> float | Tensor:
+        """Divisor where the caller names none."""
+        return counted.sum().clamp(min=1)
+
+
+@MODELS.register_module()
+class FCLoss(OIMLoss):
+    """Feature compactness loss: OIM with an angular margin.
+
+    The true identity's logit is ``cos(m1 theta + m2) / temperature``. With
+    m1 < 1 the target is made harder only where theta is below ``m2 / (1 -
+    m1)`` (1 rad at the defaults) and easier beyond. ``dict(m1=1, m2=0.5)`` is
+    ArcFace, ``dict(m1=1.35, m2=0)`` SphereFace; the released code of IIDFC
+    has m2 = 0.003.
+
+    Source: Hou et al., "Improved Instance Discrimination and Feature
+    Compactness for End-to-End Person Search" (IIDFC), section 3.
+
+    Args:
+        temperature: Softmax temperature. Defaults to 1/30.
+        margin: m1 and m2. Defaults to ``dict(m1=0.9, m2=0.1)``.
+        loss_weight: Factor of the loss. Defaults to 1.0.
+
+    Raises:
+        ValueError: See :class:`OIMLoss`.
+    """
+
+    def __init__(
+        self,
+        temperature: float = 1 / 30,
+        margin: dict | None = None,
+        loss_weight: float = 1.0,
+    ) -> None:
+        super().__init__(
+            temperature, margin or dict(m1=0.9, m2=0.1), loss_weight
+        )
+
+
+def _as_margin(
+    owner: str, m1: float = 1.0, m2: float = 0.0
+) -> tuple[float, float]:
+    if not m1 > 0 or not 0 <= m2 < math.pi:
+        raise ValueError(
+            f'{owner}: margin needs m1 > 0 and 0 <= m2 < pi, got m1={m1}, '
+            f'm2={m2}'
+        )
+    return m1, m2

@@ -2,11 +2,16 @@
 
 from .grouping import IdGroups
 from .identity_memory import IdentityMemory
-from .queue_rules import BaseQueueRule, CircularQueue
+from .queue_rules import BaseQueueRule, CircularQueue, SelectiveRefreshQueue
 from .readout import MemoryReadout
-from .update_rules import BaseUpdateRule, MomentumUpdate
+from .update_rules import (
+    AdaptiveMomentumUpdate,
+    BaseUpdateRule,
+    MomentumUpdate,
+)
 
 __all__ = [
+    'AdaptiveMomentumUpdate',
     'BaseQueueRule',
     'BaseUpdateRule',
     'CircularQueue',
@@ -14,4 +19,5 @@ __all__ = [
     'IdentityMemory',
     'MemoryReadout',
     'MomentumUpdate',
+    'SelectiveRefreshQueue',
 ]

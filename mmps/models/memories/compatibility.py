@@ -59,11 +59,13 @@ def compare_state(
         faults.append(
             f'the memory has embed_dims={dims[0]}, the checkpoint {dims[1]}'
         )
-    slots = len(own['queue']), len(stored['queue'])
-    if slots[0] != slots[1]:
-        faults.append(
-            f'the memory has queue_size={slots[0]}, the checkpoint {slots[1]}'
-        )
+    for name in ('queue', 'background'):
+        slots = [len(table.get(name, ())) for table in (own, stored)]
+        if slots[0] != slots[1]:
+            faults.append(
+                f'the memory has {name}_size={slots[0]}, the checkpoint '
+                f'{slots[1]}'
+            )
     if len(own['prototypes']):
         fault = compare_ids(
             own['raw_person_ids'], stored['raw_person_ids'], 'checkpoint'

@@ -25,6 +25,7 @@ _EXPECTED = {
     'num_ids': "a positive integer or 'auto'",
     'embed_dims': 'a positive integer',
     'queue_size': 'an integer, 0 or more',
+    'background_size': 'an integer, 0 or more',
     'unfilled': "'zero' or 'mask'",
     'on_mismatch': "'error' or 'reset'",
 }
@@ -49,8 +50,10 @@ class IdentityMemory(nn.Module):
     (L, D), ``prototypes_filled`` (L,) bool, ``queue`` (Q, D),
     ``queue_filled`` (Q,) bool, ``queue_pointer`` () int64 and
     ``raw_person_ids`` (L,) int64, the data set's own id of every row (-1
-    while unknown). Rows are zero at the start and unit vectors once filled,
-    and stay float32 (or float64) whatever the model is cast to.
+    while unknown); with a background queue (HOIM) also ``background`` (B, D),
+    ``background_filled`` (B,) and ``background_pointer`` (). Rows are zero at
+    the start and unit vectors once filled, and stay float32 (or float64)
+    whatever the model is cast to.
 
     Source: Xiao et al., "Joint Detection and Identification Feature Learning
     for Person Search", CVPR 2017, section 3.3.
@@ -65,6 +68,10 @@ class IdentityMemory(nn.Module):
             Defaults to ``dict(type='mmps.MomentumUpdate', momentum=0.5)``.
         queue: Config of the queue rule, a :class:`BaseQueueRule`. Defaults
             to ``dict(type='mmps.CircularQueue')``.
+        background_size: Number of slots B for background features, 0 for
+            none. Defaults to 0.
+        background: Config of their queue rule. Defaults to ``dict(
+            type='mmps.SelectiveRefreshQueue')``.
         unfilled: Rows that hold nothing yet take part in the softmax with
             logit 0 (``'zero'``, as published) or not at all (``'mask'``).
             Defaults to 'zero'.
@@ -83,6 +90,8 @@ class IdentityMemory(nn.Module):
         queue_size: int = 5000,
         update: dict | None = None,
         queue: dict | None = None,
+        background_size: int = 0,
+        background: dict | None = None,
         unfilled: Literal['zero', 'mask'] = 'zero',
         on_mismatch: Literal['error', 'reset'] = 'error',
     ) -> None:
@@ -90,6 +99,9 @@ class IdentityMemory(nn.Module):
         _require('num_ids', num_ids, _is_size(num_ids, 1) or num_ids == 'auto')
         _require('embed_dims', embed_dims, _is_size(embed_dims, 1))
         _require('queue_size', queue_size, _is_size(queue_size, 0))
+        _require(
+            'background_size', background_size, _is_size(background_size, 0)
+        )
         _require('unfilled', unfilled, unfilled in ('zero', 'mask'))
         _require('on_mismatch', on_mismatch, on_mismatch in ('error', 'reset'))
         self.configured_ids = num_ids
@@ -110,6 +122,16 @@ class IdentityMemory(nn.Module):
         self.register_buffer('raw_person_ids', torch.empty(0).long())
         if queue_size:
             self.queue_rule.allocate(queue_size)
+        self.background_size = background_size
+        if background_size:
+            self.background_rule = MODELS.build(
+                background or dict(type='mmps.SelectiveRefreshQueue')
+            )
+            rows = torch.zeros(background_size, embed_dims)
+            self.register_buffer('background', rows)
+            self.register_buffer('background_filled', rows.any(1))
+            self.register_buffer('background_pointer', torch.tensor(0))
+            self.background_rule.allocate(background_size)
         if num_ids != 'auto':
             self._allocate_ids(num_ids)
 
@@ -131,12 +153,13 @@ class IdentityMemory(nn.Module):
 
     @torch.no_grad()
     def reset(self) -> None:
-        """Empty prototypes and queue; size and identities stay."""
-        for name in ('prototypes', 'queue', 'queue_pointer'):
-            getattr(self, name).zero_()
-        self.prototypes_filled.fill_(False)
-        self.queue_filled.fill_(False)
+        """Empty prototypes and queues; sizes and identities stay."""
+        for name, buffer in self.named_buffers(recurse=False):
+            if name != 'raw_person_ids':
+                buffer.zero_()
         self.queue_rule.reset()
+        if self.background_size:
+            self.background_rule.reset()
 
     def resolve(self, raw_person_ids: Sequence[int]) -> None:
         """Tell the memory which identities its rows stand for.
@@ -198,30 +221,40 @@ class IdentityMemory(nn.Module):
         self._check(x)
         rows = torch.cat([self.prototypes, self.queue])
         filled = torch.cat([self.prototypes_filled, self.queue_filled])
-        with torch.autocast(x.device.type, enabled=False):
-            dtype = torch.promote_types(x.dtype, rows.dtype)
-            cosine = x.to(dtype) @ rows.to(dtype).T
+        background = background_valid = None
+        if self.background_size:
+            background = _cosine(x, self.background.clone())
+            background_valid = self._takes_part(self.background_filled)
         return MemoryReadout(
-            cosine=cosine,
-            valid=filled if self.unfilled == 'mask' else filled | True,
+            cosine=_cosine(x, rows),
+            valid=self._takes_part(filled),
             filled=filled,
             num_ids=self.num_ids,
             prototypes=rows[: self.num_ids],
+            background=background,
+            background_valid=background_valid,
         )
 
+    def _takes_part(self, filled: Tensor) -> Tensor:
+        return filled.clone() if self.unfilled == 'mask' else filled | True
+
     @torch.no_grad()
-    def update(self, x: Tensor, person_ids: Tensor) -> None:
+    def update(
+        self, x: Tensor, person_ids: Tensor, background: Tensor | None = None
+    ) -> None:
         """Write one training step's embeddings, after the loss has read.
 
         Labelled samples move their prototype, unlabelled ones enter the
-        queue, each in batch order; samples that are zero or not finite do
-        neither. With several processes all samples are gathered and every
-        process applies the same update: each must call this once per step,
-        also with N = 0.
+        queue, background the background queue, each in batch order; samples
+        that are zero or not finite do nothing. With several processes all
+        samples are gathered and every process applies the same update: each
+        must call this once per step, also with N = 0.
 
         Args:
-            x: (N, D) unit embeddings; the graph is not kept.
+            x: (N, D) unit embeddings of people; the graph is not kept.
             person_ids: (N,) integer contiguous ids, -1 for unlabelled.
+            background: (M, D) unit embeddings of background, not used
+                without a background queue. Defaults to None, which is none.
 
         Raises:
             RuntimeError: ``num_ids='auto'`` is not resolved.
@@ -229,6 +262,10 @@ class IdentityMemory(nn.Module):
             ValueError: Wrong shapes or, on the CPU, an id above L - 1.
         """
         self._check(x, person_ids)
+        if self.background_size:
+            self._update_background(
+                x[:0] if background is None else background
+            )
         x, person_ids = gather_samples(
             x.detach().to(self.prototypes.dtype), person_ids.long()
         )
@@ -248,6 +285,26 @@ class IdentityMemory(nn.Module):
                 )
             self.update_rule(
                 self.prototypes, self.prototypes_filled, x, person_ids, usable
+            )
+
+    def _update_background(self, x: Tensor) -> None:
+        """Before people change the rows that it is compared with."""
+        self._check(x)
+        x, _ = gather_samples(
+            x.detach().to(self.background.dtype),
+            self.background_pointer.new_full((len(x),), -1),
+        )
+        if len(x) == 0:
+            return
+        with torch.autocast(x.device.type, enabled=False):
+            self.background_rule(
+                self.background,
+                self.background_filled,
+                self.background_pointer,
+                x,
+                x.isfinite().all(1) & x.any(1),
+                torch.cat([self.prototypes, self.queue]),
+                torch.cat([self.prototypes_filled, self.queue_filled]),
             )
 
     def _check(self, x: Tensor, person_ids: Tensor | None = None) -> None:
@@ -306,5 +363,14 @@ class IdentityMemory(nn.Module):
         num_ids = self.num_ids or 'auto, unresolved'
         return (
             f'num_ids={num_ids}, embed_dims={self.embed_dims}, '
-            f'queue_size={self.queue_size}, unfilled={self.unfilled!r}'
+            f'queue_size={self.queue_size}, '
+            f'background_size={self.background_size}, '
+            f'unfilled={self.unfilled!r}'
         )
+
+
+def _cosine(x: Tensor, rows: Tensor) -> Tensor:
+    """Products in the wider of the two dtypes, also under autocast."""
+    with torch.autocast(x.device.type, enabled=False):
+        dtype = torch.promote_types(x.dtype, rows.dtype)
+        return x.to(dtype) @ rows.to(dtype).T

@@ -1,6 +1,6 @@
 """What a re-id loss sees of the identity memory."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -21,6 +21,9 @@ class MemoryReadout:
         filled: (L + Q,) bool, rows that hold a feature.
         num_ids: L, number of labelled identities.
         prototypes: (L, D) prototype snapshot, without gradient.
+        background: (N, B) products with the background queue, with gradient;
+            None if the memory has none.
+        background_valid: (B,) bool, its columns that take part.
     """
 
     cosine: Tensor
@@ -28,3 +31,19 @@ class MemoryReadout:
     filled: Tensor
     num_ids: int
     prototypes: Tensor
+    background: Tensor | None = None
+    background_valid: Tensor | None = None
+
+    def select(self, rows: Tensor) -> 'MemoryReadout':
+        """The readout of some of the batch's samples.
+
+        Args:
+            rows: (P,) indices or (N,) mask.
+
+        Returns:
+            The same snapshot with the rows' similarities.
+        """
+        background = self.background
+        if background is not None:
+            background = background[rows]
+        return replace(self, cosine=self.cosine[rows], background=background)

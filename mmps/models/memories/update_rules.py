@@ -116,3 +116,84 @@ class MomentumUpdate(BaseUpdateRule):
     def extra_repr(self) -> str:
         """Options shown by ``print``."""
         return f'momentum={self.momentum}, max_repeats={self.max_repeats}'
+
+
+@MODELS.register_module()
+class AdaptiveMomentumUpdate(BaseUpdateRule):
+    r"""Momentum by how far a sample is from the nearest other identity (AMU).
+
+    ``v <- L2((1 - a) v + a x)`` with ``a = sigmoid((v x - v_q x) /
+    temperature)`` and q the other filled prototype that is most similar to v:
+    a sample that looks like the rival moves v little. Several samples of one
+    id act one after another; q, and v_q, are those before the step. An
+    unfilled row takes its first sample; without a rival, also in the step
+    that fills a row, a = 0.5.
+
+    Source: Kim et al., "Prototype-Guided Saliency Feature Learning for Person
+    Search" (PGSFL), CVPR 2021, eq. 7 and 8.
+
+    Args:
+        temperature: Of the sigmoid. Defaults to 0.05.
+        max_repeats: See :class:`MomentumUpdate`. Defaults to 64.
+
+    Raises:
+        ValueError: An argument is out of range.
+    """
+
+    def __init__(
+        self, temperature: float = 0.05, max_repeats: int | None = 64
+    ) -> None:
+        super().__init__()
+        if not temperature > 0:
+            raise ValueError(
+                'AdaptiveMomentumUpdate: temperature must be positive, got '
+                f'{temperature}'
+            )
+        if max_repeats is not None and max_repeats < 1:
+            raise ValueError(
+                'AdaptiveMomentumUpdate: max_repeats must be None or at '
+                f'least 1, got {max_repeats}'
+            )
+        self.temperature = temperature
+        self.max_repeats = max_repeats
+
+    def forward(
+        self,
+        prototypes: Tensor,
+        filled: Tensor,
+        x: Tensor,
+        person_ids: Tensor,
+        usable: Tensor,
+    ) -> None:
+        """See :meth:`BaseUpdateRule.forward`."""
+        groups = IdGroups(
+            x, person_ids, usable, len(prototypes), self.max_repeats
+        )
+        v = prototypes.index_select(0, groups.rows)
+        rival, has_rival = self._rivals(prototypes, filled, v, groups.rows)
+        for sample, active in groups.rounds():
+            gap = ((v - rival) * sample).sum(1, keepdim=True)
+            share = (gap / self.temperature).sigmoid()
+            share = torch.where(has_rival, share, 0.5)
+            moved = F.normalize(torch.lerp(v, sample, share))
+            # Of a zero row only the sample remains.
+            moved = torch.where(v.any(1, keepdim=True), moved, sample)
+            v = torch.where(active, moved, v)
+        groups.write(prototypes, filled, v)
+
+    @staticmethod
+    def _rivals(
+        prototypes: Tensor, filled: Tensor, v: Tensor, rows: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """(G, D) rows v_q, zero without one, and the (G, 1) mask of those."""
+        other = filled.expand(len(v), -1).scatter(1, rows[:, None], False)
+        similar = (v @ prototypes.T).masked_fill(~other, -torch.inf)
+        has_rival = other.any(1, keepdim=True) & v.any(1, keepdim=True)
+        rival = prototypes.index_select(0, similar.argmax(1))
+        return rival * has_rival, has_rival
+
+    def extra_repr(self) -> str:
+        """Options shown by ``print``."""
+        return (
+            f'temperature={self.temperature}, max_repeats={self.max_repeats}'
+        )

@@ -174,18 +174,27 @@ def test_casts_of_the_model_keep_the_precision():
     assert_same(state(model[1]), before)
 
 
+@pytest.mark.parametrize(
+    'rules',
+    [
+        dict(),
+        dict(queue=dict(type='mmps.SelectiveRefreshQueue'), background_size=4),
+        dict(update=dict(type='mmps.AdaptiveMomentumUpdate')),
+    ],
+    ids=['oim', 'hoim', 'pgsfl'],
+)
 @pytest.mark.parametrize('queue_size', [0, 5])
 @pytest.mark.parametrize('num', [1, 30])
-def test_accelerators_are_not_waited_for(queue_size, num):
+def test_accelerators_are_not_waited_for(queue_size, num, rules):
     # On the meta device, whatever reads a value on the host raises.
-    memory = IdentityMemory(6, 8, queue_size).to('meta')
+    memory = IdentityMemory(6, 8, queue_size, **rules).to('meta')
     x = torch.empty(num, 8, device='meta')
     person_ids = torch.empty(num, dtype=torch.long, device='meta')
     with pytest.raises((RuntimeError, NotImplementedError)):
         person_ids.max().item()
     # There is no autocast to turn off on that device.
     with mock.patch.object(torch, 'autocast', return_value=nullcontext()):
-        memory.update(x, person_ids)
+        memory.update(x, person_ids, x)
         cosine = memory(x).cosine
     assert cosine.shape == (num, 6 + queue_size)
     assert memory.prototypes.is_meta
@@ -227,6 +236,52 @@ def test_copy_and_repr():
     text = repr(memory)
     assert 'num_ids=2, embed_dims=8, queue_size=4' in text
     assert 'MomentumUpdate(momentum=0.5' in text
+
+
+def test_background_is_compared_with_people_before_they_change():
+    """HOIM's third buffer, its part of the readout, and the order."""
+    memory = IdentityMemory(3, 8, queue_size=2, background_size=4)
+    seen = []
+    real = memory.background_rule.forward
+
+    def spy(*args):
+        seen.append(args[5].clone())
+        real(*args)
+
+    memory.background_rule.forward = spy
+    x, other = unit(3, 8), unit(2, 8, seed=5)
+    memory.update(x, torch.tensor([0, -1, 2]), other)
+    assert not seen[0].any()
+    assert memory.background_filled.tolist() == [True, True, False, False]
+    torch.testing.assert_close(memory.background[:2], other)
+    memory.update(x[:0], torch.tensor([], dtype=torch.long), other)
+    assert torch.equal(seen[1], torch.cat([memory.prototypes, memory.queue]))
+    readout = memory(x.requires_grad_())
+    torch.testing.assert_close(readout.background, x @ memory.background.T)
+    assert readout.background_valid.all()
+    part = readout.select(torch.tensor([2, 0]))
+    assert torch.equal(part.background, readout.background[[2, 0]])
+    assert torch.equal(part.cosine, readout.cosine[[2, 0]])
+    # No storage is shared with the memory.
+    before = readout.background.clone()
+    memory.reset()
+    assert torch.equal(readout.background, before)
+    assert not memory.background.any()
+    assert (memory.background_rule.scores < 0).all()
+
+
+def test_unfilled_background_can_be_masked():
+    memory = IdentityMemory(
+        3, 8, queue_size=2, background_size=4, unfilled='mask'
+    )
+    assert not memory(unit(1, 8)).background_valid.any()
+
+
+def test_background_without_a_queue_for_it_is_ignored():
+    memory = IdentityMemory(3, 8, queue_size=2)
+    memory.update(unit(1, 8), torch.tensor([0]), unit(2, 8, seed=5))
+    assert memory(unit(1, 8)).background is None
+    assert memory.prototypes_filled.tolist() == [True, False, False]
 
 
 def test_empty_batch_changes_nothing():

@@ -2,6 +2,7 @@
 
 import multiprocessing
 
+import pytest
 import torch
 import torch.nn.functional as F
 
@@ -19,6 +20,22 @@ STEPS = [
 ]
 
 
+RULES = {
+    'oim': dict(),
+    'hoim': dict(
+        queue=dict(type='mmps.SelectiveRefreshQueue'), background_size=7
+    ),
+    'pgsfl': dict(update=dict(type='mmps.AdaptiveMomentumUpdate')),
+}
+
+
+def background(step, rank):
+    """Background features of one rank: uneven, and none on a rank."""
+    generator = torch.Generator().manual_seed(1000 + 10 * step + rank)
+    count = [(3, 1), (0, 4), (2, 0), (0, 0), (9, 2), (1, 1)][step][rank]
+    return F.normalize(torch.randn(count, 16, generator=generator), dim=1)
+
+
 def samples(step, rank):
     """The batch of one rank."""
     person_ids = torch.tensor(STEPS[step][rank], dtype=torch.long)
@@ -29,7 +46,7 @@ def samples(step, rank):
     return F.normalize(x, dim=1), person_ids
 
 
-def train(rank, folder):
+def train(rank, folder, rules):
     """One process: apply all steps and store the state after each."""
     # As in data loader workers: a forked process must not use the pool.
     torch.set_num_threads(1)
@@ -39,19 +56,20 @@ def train(rank, folder):
         rank=rank,
         world_size=2,
     )
-    memory = IdentityMemory(5, 16, queue_size=6)
+    memory = IdentityMemory(5, 16, queue_size=6, **RULES[rules])
     states = []
     for step in range(len(STEPS)):
-        memory.update(*samples(step, rank))
+        memory.update(*samples(step, rank), background(step, rank))
         states.append({k: v.clone() for k, v in memory.state_dict().items()})
     torch.save(states, f'{folder}/{rank}.pt')
     torch.distributed.destroy_process_group()
 
 
-def test_two_processes_equal_one(tmp_path):
+@pytest.mark.parametrize('rules', RULES)
+def test_two_processes_equal_one(tmp_path, rules):
     context = multiprocessing.get_context('fork')
     processes = [
-        context.Process(target=train, args=(rank, str(tmp_path)))
+        context.Process(target=train, args=(rank, str(tmp_path), rules))
         for rank in range(2)
     ]
     for process in processes:
@@ -64,9 +82,11 @@ def test_two_processes_equal_one(tmp_path):
         torch.load(tmp_path / f'{rank}.pt', weights_only=True)
         for rank in range(2)
     ]
-    memory = IdentityMemory(5, 16, queue_size=6)
+    memory = IdentityMemory(5, 16, queue_size=6, **RULES[rules])
     for step in range(len(STEPS)):
-        batches = [samples(step, rank) for rank in range(2)]
+        batches = [
+            (*samples(step, rank), background(step, rank)) for rank in range(2)
+        ]
         memory.update(*(torch.cat(parts) for parts in zip(*batches)))
         for name, value in memory.state_dict().items():
             assert torch.equal(value, ranks[0][step][name]), (step, name)

@@ -106,22 +106,43 @@ def test_resolve_a_fixed_number():
     assert memory.raw_person_ids[-1] == 491
 
 
+SELECTIVE = dict(type='mmps.SelectiveRefreshQueue')
+
+
 @LOADERS
-def test_save_and_resume_is_bit_equal(load):
-    one = trained()
+@pytest.mark.parametrize(
+    'rules',
+    [
+        dict(),
+        dict(queue=SELECTIVE, background_size=4),
+        dict(background_size=4, background=dict(type='mmps.CircularQueue')),
+        dict(update=dict(type='mmps.AdaptiveMomentumUpdate')),
+    ],
+    ids=['oim', 'hoim', 'circular-background', 'pgsfl'],
+)
+def test_save_and_resume_is_bit_equal(load, rules):
+    one = trained(**rules)
+    one.update(unit(2, seed=8), torch.tensor([0, -1]), unit(3, seed=7))
     file = io.BytesIO()
     torch.save(one.state_dict(), file)
     file.seek(0)
-    other = IdentityMemory('auto', 8, queue_size=5)
+    other = IdentityMemory('auto', 8, queue_size=5, **rules)
     other.resolve((4, 9, 2))
     load(other, torch.load(file, weights_only=True))
     assert_same(one, other)
     for step in range(3):
         x, ids = unit(9, seed=step), torch.arange(9) % 4 - 1
         assert torch.equal(one(x).cosine, other(x).cosine)
-        one.update(x, ids)
-        other.update(x, ids)
+        for memory in (one, other):
+            memory.update(x, ids, unit(5, seed=20 + step))
         assert_same(one, other)
+
+
+def test_background_queue_of_another_size_is_refused():
+    memory = trained(background_size=4)
+    for size in (0, 3):
+        with pytest.raises(ValueError, match='background'):
+            memory.load_state_dict(trained(background_size=size).state_dict())
 
 
 @LOADERS

@@ -1,5 +1,6 @@
-"""MomentumUpdate against the published rule, sample after sample."""
+"""Update rules against the published ones, sample after sample."""
 
+import math
 from unittest import mock
 
 import pytest
@@ -8,7 +9,12 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmps.models.memories import IdGroups, MomentumUpdate, grouping
+from mmps.models.memories import (
+    AdaptiveMomentumUpdate,
+    IdGroups,
+    MomentumUpdate,
+    grouping,
+)
 
 
 def sequential(prototypes, x, person_ids, momentum):
@@ -238,3 +244,100 @@ def test_rounds_follow_the_batch_order(static):
     assert values == {1: [3.0, 5.0], 3: [1.0, 4.0, 6.0]}
     assert len(seen[3]) == 3 * copies
     assert groups.num_rounds == 3
+
+
+def sequential_adaptive(prototypes, filled, x, person_ids, temperature):
+    """Eq. 7 and 8, in double precision; q is that before the step."""
+    before = prototypes.double()
+    rows = before.clone()
+    rivals = {}
+    for person in set(person_ids.tolist()) - {-1}:
+        others = [p for p in range(len(rows)) if p != person and filled[p]]
+        if others and before[person].any():
+            rivals[person] = max(
+                others, key=lambda p: float(before[p] @ before[person])
+            )
+    for feature, person in zip(x.double(), person_ids.tolist()):
+        if person < 0:
+            continue
+        v = rows[person]
+        if not v.any():
+            rows[person] = feature / feature.norm()
+            continue
+        share = 0.5
+        if person in rivals:
+            near = float(v @ feature)
+            far = float(before[rivals[person]] @ feature)
+            top = max(near, far)
+            a = math.exp((near - top) / temperature)
+            b = math.exp((far - top) / temperature)
+            share = a / (a + b)
+        mixed = (1 - share) * v + share * feature
+        rows[person] = mixed / mixed.norm()
+    return rows
+
+
+@pytest.mark.parametrize('static', [False, True])
+@given(
+    person_ids=st.lists(st.integers(-1, 4), min_size=1, max_size=30),
+    temperature=st.sampled_from([0.03, 0.05, 0.5]),
+    seed=st.integers(0, 1000),
+    start=st.sampled_from(['empty', 'full', 'mixed', 'one']),
+)
+@settings(max_examples=60, derandomize=True, deadline=None)
+def test_adaptive_equals_the_sequential_rule(
+    static, person_ids, temperature, seed, start
+):
+    prototypes = unit(5, 32, seed + 1)
+    filled = torch.tensor(
+        {
+            'empty': [False] * 5,
+            'full': [True] * 5,
+            'one': [False, True, False, False, False],
+        }.get(start, [True, False, True, False, True])
+    )
+    prototypes[~filled] = 0
+    x = unit(len(person_ids), 32, seed)
+    ids = torch.tensor(person_ids)
+    rule = AdaptiveMomentumUpdate(temperature)
+    rows, flags = apply(rule, prototypes, filled, x, ids, static)
+    want = sequential_adaptive(prototypes, filled, x, ids, temperature)
+    torch.testing.assert_close(rows.double(), want, rtol=0, atol=3e-6)
+    for person in range(5):
+        assert flags[person] == (filled[person] or person in person_ids)
+    torch.testing.assert_close(
+        rows[flags].norm(dim=1), torch.ones(int(flags.sum()))
+    )
+
+
+def test_adaptive_moves_little_towards_a_rival():
+    v = F.normalize(torch.tensor([[1.0, 0.0], [0.6, 0.8]]), dim=1)
+    filled = torch.ones(2, dtype=torch.bool)
+    ids = torch.tensor([0])
+    rule = AdaptiveMomentumUpdate(0.05)
+    towards, _ = apply(rule, v, filled, v[1:], ids)
+    away = F.normalize(torch.tensor([[0.9, -0.4]]), dim=1)
+    from_it, _ = apply(rule, v, filled, away, ids)
+    assert float(towards[0] @ v[0]) > 0.999
+    assert float(from_it[0] @ away[0]) > 0.999
+
+
+@pytest.mark.parametrize('static', [False, True])
+def test_adaptive_leaves_out_what_is_not_usable(static):
+    prototypes = unit(3, 8, 1)
+    filled = torch.ones(3, dtype=torch.bool)
+    x = unit(3, 8, 2)
+    x[0] = float('nan')
+    x[1] = 0
+    ids = torch.tensor([0, 1, 7])
+    rows, _ = apply(
+        AdaptiveMomentumUpdate(), prototypes, filled, x, ids, static
+    )
+    assert torch.equal(rows, prototypes)
+
+
+def test_adaptive_options_out_of_range():
+    with pytest.raises(ValueError, match='temperature must be positive'):
+        AdaptiveMomentumUpdate(0)
+    with pytest.raises(ValueError, match='max_repeats must be None or'):
+        AdaptiveMomentumUpdate(max_repeats=0)

@@ -1,8 +1,4 @@
-"""Per-sample loss values; the modules beside this file reduce them.
-
-All compute in float32 (float64 for float64 input), also under autocast, and
-give an empty result that is tied to the graph for an empty input.
-"""
+"""PCNet's losses on points and on features before aggregation."""
 
 from typing import Literal
 
@@ -10,45 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-
-def _precise(tensor: Tensor) -> Tensor:
-    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
-
-
-def oim_loss(
-    cosine: Tensor,
-    person_ids: Tensor,
-    valid: Tensor | None = None,
-    temperature: float = 1 / 30,
-) -> tuple[Tensor, Tensor]:
-    r"""Cross-entropy of the true identity over the memory.
-
-    ``-log softmax(cosine / temperature)[person id]`` for labelled samples, 0
-    for the others.
-
-    Source: Xiao et al., "Joint Detection and Identification Feature Learning
-    for Person Search", CVPR 2017, eq. 1 and 3.
-
-    Args:
-        cosine: (N, C) products of the unit embeddings with the C memory
-            rows, prototypes first.
-        person_ids: (N,) int64 contiguous ids, -1 for unlabelled.
-        valid: (C,) bool, columns that take part; None for all. A sample
-            whose own column takes no part has no loss.
-        temperature: Softmax temperature. Defaults to 1/30.
-
-    Returns:
-        (N,) losses and (N,) bool mask of the samples that have one.
-    """
-    logits = _precise(cosine) / temperature
-    counted = person_ids >= 0
-    if valid is not None:
-        # Not -inf: without any valid column the softmax would be NaN.
-        logits = logits.masked_fill(~valid, torch.finfo(logits.dtype).min)
-        counted = counted & valid[person_ids.clamp(min=0)]
-    target = person_ids.masked_fill(~counted, -1)
-    loss = F.cross_entropy(logits, target, ignore_index=-1, reduction='none')
-    return loss, counted
+from .precision import precise
 
 
 def distance_loss(
@@ -92,10 +50,10 @@ def distance_loss(
         )
     size = num_points // num_sets
     last = num_points - size * (num_sets - 1)
-    points_y = _precise(points_y)
+    points_y = precise(points_y)
     sets = points_y.split([size] * (num_sets - 1) + [last], dim=1)
     gaps = torch.stack([points.mean(1) for points in sets], dim=1).diff()
-    heights = _precise(heights).detach()[:, None]
+    heights = precise(heights).detach()[:, None]
     if normalize == 'paper':
         heights = heights.clamp(min=min_height)
         step, divisor = heights / num_sets, heights
@@ -142,8 +100,8 @@ def pcnet_triplet_loss(
     if not len(f):
         return (f * f_prime).sum(1)
     with torch.autocast(f.device.type, enabled=False):
-        f = F.normalize(_precise(f), dim=1)
-        f_prime = F.normalize(_precise(f_prime), dim=1)
+        f = F.normalize(precise(f), dim=1)
+        f_prime = F.normalize(precise(f_prime), dim=1)
         others = f @ (f_prime if negatives == 'f_prime' else f).T
     is_negative = person_ids[:, None] != person_ids
     has_id = person_ids >= 0

@@ -1,0 +1,12 @@
+# CUHK-SYSU as the two-stage papers read it: at most 1500 x 900, five frames.
+_base_ = 'cuhk_sysu.py'
+
+img_scale = (1500, 900)
+train_pipeline = _base_.train_pipeline
+train_pipeline[2].scale = img_scale
+test_pipeline = _base_.test_pipeline
+test_pipeline[1].scale = img_scale
+
+train_dataloader = dict(batch_size=5, dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = val_dataloader

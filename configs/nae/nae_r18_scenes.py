@@ -1,0 +1,10 @@
+# A small NAE from scratch on rendered scenes, for a CPU.
+_base_ = [
+    '../_base_/models/nae_r50_c4.py',
+    '../_base_/models/small_c4.py',
+    '../_base_/datasets/scenes.py',
+    '../_base_/schedules/schedule_scenes.py',
+    '../_base_/default_runtime.py',
+]
+
+model = _base_.small_c4

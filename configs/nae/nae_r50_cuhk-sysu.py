@@ -1,0 +1,7 @@
+# NAE on CUHK-SYSU.
+_base_ = [
+    '../_base_/models/nae_r50_c4.py',
+    '../_base_/datasets/cuhk_sysu_1500x900.py',
+    '../_base_/schedules/schedule_22e_cuhk_sysu.py',
+    '../_base_/default_runtime.py',
+]

@@ -1,0 +1,9 @@
+# OIM on PRW.
+_base_ = [
+    '../_base_/models/oim_r50_c4.py',
+    '../_base_/datasets/prw_1500x900.py',
+    '../_base_/schedules/schedule_22e_prw.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(roi_head=dict(reid_head=dict(memory=dict(queue_size=500))))

@@ -1,0 +1,14 @@
+# A small SeqNet from scratch on rendered scenes, for a CPU.
+_base_ = [
+    '../_base_/models/seqnet_r50_c4.py',
+    '../_base_/models/small_c4.py',
+    '../_base_/datasets/scenes.py',
+    '../_base_/schedules/schedule_scenes.py',
+    '../_base_/default_runtime.py',
+]
+
+model = _base_.small_c4
+model.roi_head.bbox_head = [
+    dict(head, **_base_.small_bbox_head)
+    for head in _base_.model.roi_head.bbox_head
+]

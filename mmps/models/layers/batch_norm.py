@@ -1,0 +1,33 @@
+"""Batch norm of batches that may be too small for it."""
+
+import torch.nn.functional as F
+from torch import Tensor
+from torch.nn import SyncBatchNorm
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+def batch_norm(norm: _BatchNorm, x: Tensor) -> Tensor:
+    """Apply a batch norm; one value per channel has no variance of its own.
+
+    Such a batch, and an empty one, is normalised by the running statistics,
+    which stay as they are. Synchronised norm sees the other processes'
+    values and is left alone.
+
+    Args:
+        norm: The layer.
+        x: (N, C) or (N, C, H, W).
+
+    Returns:
+        The same shape.
+    """
+    values = x.numel() // x.size(1)
+    if not norm.training or values > 1 or isinstance(norm, SyncBatchNorm):
+        return norm(x)
+    return F.batch_norm(
+        x,
+        norm.running_mean,
+        norm.running_var,
+        norm.weight,
+        norm.bias,
+        eps=norm.eps,
+    )

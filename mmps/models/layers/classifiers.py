@@ -1,0 +1,127 @@
+"""Person or background: logits of RoIs for a softmax over the two.
+
+A classifier maps what a RoI gives, the box head's feature and the re-id
+branch's :class:`ReIDFeatures`, to (N, 2) logits, person first. ``needs_reid``
+says whether it reads the latter.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from mmps.registry import MODELS
+
+from ..losses.functional import person_logits
+from .batch_norm import batch_norm
+from .reid_features import ReIDFeatures
+
+
+@MODELS.register_module()
+class LinearClassifier(nn.Module):
+    """A linear layer on the box head's feature.
+
+    Args:
+        in_channels: Of the feature.
+    """
+
+    needs_reid = False
+
+    def __init__(self, in_channels: int) -> None:
+        super().__init__()
+        self.fc = nn.Linear(in_channels, 2)
+        nn.init.normal_(self.fc.weight, std=0.01)
+        nn.init.zeros_(self.fc.bias)
+
+    def forward(self, x: Tensor, reid: ReIDFeatures | None) -> Tensor:
+        """(N, C) to (N, 2)."""
+        return self.fc(x)
+
+
+@MODELS.register_module()
+class NormClassifier(nn.Module):
+    """The embedding's length, through batch norm, is the person's logit.
+
+    The background's is 0, so that the softmax of both is the sigmoid of the
+    first and its cross-entropy the binary one.
+
+    Source: Chen et al., "Norm-Aware Embedding for Efficient Person Search"
+    (NAE), CVPR 2020, eq. 2 and 3.
+
+    Args:
+        in_channels: Not needed; every classifier takes it.
+    """
+
+    needs_reid = True
+
+    def __init__(self, in_channels: int | None = None) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(1)
+
+    def forward(self, x: Tensor | None, reid: ReIDFeatures) -> Tensor:
+        """(N, 2) from the length of mu, without sampling noise."""
+        length = torch.linalg.vector_norm(reid.mean.float(), dim=1)
+        logit = batch_norm(self.norm, length[:, None])
+        return torch.cat((logit, torch.zeros_like(logit)), 1)
+
+
+@MODELS.register_module()
+class PixelNormClassifier(nn.Module):
+    """The mean over positions of NAE+'s weights is the person's score.
+
+    In training every position is told person from background by the ground
+    truth box (:meth:`SearchBBoxHead.pixel_loss`). At test the RoI head divides
+    the score by the greatest of the image.
+
+    Source: Chen et al., "Norm-Aware Embedding for Efficient Person Search",
+    CVPR 2020, section 3.3.
+
+    Args:
+        in_channels: Not needed; every classifier takes it.
+    """
+
+    needs_reid = True
+    pixelwise = True
+
+    def __init__(self, in_channels: int | None = None) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor | None, reid: ReIDFeatures) -> Tensor:
+        """(N, 2) logits whose softmax is the mean weight."""
+        score = reid.attention.sigmoid().flatten(1).mean(1)
+        logit = torch.logit(score, eps=1e-6)[:, None]
+        return torch.cat((logit, torch.zeros_like(logit)), 1)
+
+
+@MODELS.register_module()
+class MemoryClassifier(nn.Module):
+    """The identity memory tells people from background (HOIM).
+
+    See :func:`person_logits`; the memory needs a background queue, and goes
+    with the model to wherever it is used.
+
+    Source: Chen et al., "Hierarchical Online Instance Matching for Person
+    Search" (HOIM), AAAI 2020.
+
+    Args:
+        in_channels: Not needed; every classifier takes it.
+        temperature: Of the softmax. Defaults to 1/30.
+    """
+
+    needs_reid = True
+    needs_background = True
+
+    def __init__(
+        self, in_channels: int | None = None, temperature: float = 1 / 30
+    ) -> None:
+        super().__init__()
+        self.temperature = temperature
+
+    def forward(self, x: Tensor | None, reid: ReIDFeatures) -> Tensor:
+        """(N, 2) from the similarities to [background | V | U]."""
+        readout = reid.readout
+        return person_logits(
+            readout.cosine,
+            readout.valid,
+            readout.background,
+            readout.background_valid,
+            self.temperature,
+        )

@@ -1,0 +1,153 @@
+"""From RoI features to the embedding."""
+
+from collections.abc import Sequence
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mmps.registry import MODELS
+
+from .batch_norm import batch_norm
+
+
+@MODELS.register_module()
+class LinearProjection(BaseModule):
+    """Linear layer and batch norm per level, side by side.
+
+    One level (the shared head's output) is OIM's projection; two (the RoI
+    feature before the shared head and after it) are NAE's. It works on
+    pooled features and on maps.
+
+    Args:
+        in_channels (int | Sequence[int]): Of each level that is read, the
+            last ones of those given. Defaults to 2048.
+        embed_dims (int): Size of the embedding, shared out evenly to the
+            levels. Defaults to 256.
+        norm (bool): Batch norm behind the linear layer. Defaults to True.
+        init_std (float, optional): Linear weights and the batch norm's scale
+            start from a normal distribution of this width, as published
+            (0.01). None keeps the scale at 1. Defaults to 0.01.
+
+    Raises:
+        ValueError: ``embed_dims`` cannot be shared out.
+    """
+
+    def __init__(
+        self,
+        in_channels: int | Sequence[int] = 2048,
+        embed_dims: int = 256,
+        norm: bool = True,
+        init_std: float | None = 0.01,
+    ) -> None:
+        super().__init__()
+        if isinstance(in_channels, int):
+            in_channels = (in_channels,)
+        if embed_dims % len(in_channels):
+            raise ValueError(
+                f'LinearProjection: embed_dims={embed_dims} cannot be shared '
+                f'out to {len(in_channels)} levels'
+            )
+        self.in_channels = tuple(in_channels)
+        self.embed_dims = embed_dims
+        self.init_std = init_std
+        width = embed_dims // len(in_channels)
+        self.levels = nn.ModuleList()
+        self.norms = nn.ModuleList()
+        for channels in in_channels:
+            self.levels.append(nn.Conv2d(channels, width, 1, bias=not norm))
+            self.norms.append(nn.BatchNorm2d(width) if norm else None)
+
+    def init_weights(self) -> None:
+        """Start as published; see ``init_std``."""
+        super().init_weights()
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.normal_(module.weight, std=self.init_std or 0.01)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+            elif isinstance(module, nn.BatchNorm2d) and self.init_std:
+                nn.init.normal_(module.weight, std=self.init_std)
+
+    def forward(self, levels: Sequence[Tensor]) -> Tensor:
+        """Project and concatenate.
+
+        Args:
+            levels: Per level (N, C) or (N, C, H, W).
+
+        Returns:
+            (N, D) or (N, D, H, W).
+        """
+        levels = levels[-len(self.levels) :]
+        pooled = levels[-1].dim() == 2
+        if pooled:
+            levels = [x[:, :, None, None] for x in levels]
+        parts = []
+        for x, layer, norm in zip(
+            levels, self.levels, self.norms, strict=True
+        ):
+            x = layer(x)
+            parts.append(x if norm is None else batch_norm(norm, x))
+        out = torch.cat(parts, 1)
+        return out.flatten(1) if pooled else out
+
+
+@MODELS.register_module()
+class UncertaintyGuidance(BaseModule):
+    r"""A variance for every embedding, in training only (UG).
+
+    The embedding is a distribution N(mu, sigma^2) with mu from the
+    projection; this module gives log sigma^2 from the same features. The
+    network that is tested is the same with and without it.
+
+    - ``'sample'``: the loss sees ``z = mu + eps sigma``, and a divergence
+      keeps the distribution near N(0, 1).
+    - ``'attenuate'``: the loss l of a sample becomes ``l / sigma^2 + log
+      sigma^2``, with the mean of log sigma^2 over dimensions.
+
+    Source: UGAS; Chang et al., "Data Uncertainty Learning in Face
+    Recognition", CVPR 2020.
+
+    Args:
+        in_channels (int | Sequence[int]): As of the projection.
+        embed_dims (int): As of the projection. Defaults to 256.
+        mode (str): 'sample' or 'attenuate'. Defaults to 'sample'.
+        loss_kl (dict): Defaults to ``dict(type='mmps.GaussianKLLoss')``; not
+            used by 'attenuate'.
+        init_log_variance (float): log sigma^2 at the start. Defaults to -2.
+
+    Raises:
+        ValueError: ``mode`` is unknown.
+    """
+
+    def __init__(
+        self,
+        in_channels: int | Sequence[int] = 2048,
+        embed_dims: int = 256,
+        mode: str = 'sample',
+        loss_kl: dict | None = None,
+        init_log_variance: float = -2.0,
+    ) -> None:
+        super().__init__()
+        if mode not in ('sample', 'attenuate'):
+            raise ValueError(
+                "UncertaintyGuidance: mode must be 'sample' or 'attenuate', "
+                f'got {mode!r}'
+            )
+        self.mode = mode
+        self.init_log_variance = init_log_variance
+        self.projection = LinearProjection(in_channels, embed_dims)
+        self.loss_kl = None
+        if mode == 'sample':
+            self.loss_kl = MODELS.build(
+                loss_kl or dict(type='mmps.GaussianKLLoss')
+            )
+
+    def forward(self, levels: Sequence[Tensor]) -> Tensor:
+        """Pooled features to (N, D) log sigma^2, fp32."""
+        return self.projection(levels).float() + self.init_log_variance
+
+    @staticmethod
+    def sample(mean: Tensor, log_variance: Tensor) -> Tensor:
+        """One z per embedding."""
+        return mean + torch.randn_like(mean) * (log_variance / 2).exp()

@@ -1,0 +1,30 @@
+"""Per-sample loss values; the modules beside this folder reduce them.
+
+All compute in float32 (float64 for float64 input), also under autocast, and
+give an empty result that is tied to the graph for an empty input.
+"""
+
+from .boxes import ciou_loss
+from .identity import (
+    angular_margin,
+    hard_negative_loss,
+    oim_loss,
+    person_logits,
+    prototype_density,
+    soft_label_loss,
+    softmax_focal_loss,
+)
+from .pcnet import distance_loss, pcnet_triplet_loss
+
+__all__ = [
+    'angular_margin',
+    'ciou_loss',
+    'distance_loss',
+    'hard_negative_loss',
+    'oim_loss',
+    'pcnet_triplet_loss',
+    'person_logits',
+    'prototype_density',
+    'soft_label_loss',
+    'softmax_focal_loss',
+]

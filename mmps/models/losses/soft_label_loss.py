@@ -1,0 +1,49 @@
+"""Self-distillation from the deep to the shallow branch."""
+
+from torch import Tensor, nn
+
+from mmps.registry import MODELS
+
+from ..memories import MemoryReadout
+from .functional import soft_label_loss
+
+
+@MODELS.register_module()
+class SoftLabelLoss(nn.Module):
+    """KL divergence between two embeddings' softmaxes over their memories.
+
+    Source: UGAS, self-distillation (SD) from the deep to the shallow branch;
+    labelled and unlabelled people take part.
+
+    Args:
+        temperature: Softmax temperature. Defaults to 1/30.
+        loss_weight: Factor of the loss. Defaults to 1.0.
+    """
+
+    def __init__(
+        self, temperature: float = 1 / 30, loss_weight: float = 1.0
+    ) -> None:
+        super().__init__()
+        self.temperature = temperature
+        self.loss_weight = loss_weight
+
+    def forward(
+        self, teacher: MemoryReadout, student: MemoryReadout
+    ) -> Tensor:
+        """Mean over the samples.
+
+        Args:
+            teacher: Of N people; gets no gradient.
+            student: Of the same people, from a memory whose columns stand
+                for the same identities and queue entries.
+
+        Returns:
+            () loss; a zero in the graph for N = 0.
+        """
+        loss = soft_label_loss(
+            teacher.cosine,
+            student.cosine,
+            teacher.valid & student.valid,
+            self.temperature,
+        )
+        return self.loss_weight * loss.sum() / max(len(loss), 1)

@@ -1,0 +1,5 @@
+"""Necks."""
+
+from .shallow_fusion import ShallowFusion
+
+__all__ = ['ShallowFusion']

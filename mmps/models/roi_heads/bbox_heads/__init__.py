@@ -1,0 +1,5 @@
+"""Box heads of RoIs."""
+
+from .search_bbox_head import SearchBBoxHead
+
+__all__ = ['SearchBBoxHead']

@@ -1,0 +1,205 @@
+"""The re-identification head of RoIs."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import Tensor
+
+from mmps.registry import MODELS
+
+from ..layers.reid_features import ReIDFeatures
+from ..memories import MemoryReadout
+
+
+@MODELS.register_module()
+class ReIDHead(BaseModule):
+    """Embeddings of RoIs, their memory and losses.
+
+    Pooling, projection, memory, its rules, loss and uncertainty are parts of
+    their own; any combination that makes sense works, and one that does not
+    is refused with the reason.
+
+    Args:
+        pooling (dict, optional): From maps to vectors. Defaults to
+            ``dict(type='mmps.MaxPooling')``.
+        projection (dict, optional): From the RoI's features to the
+            embedding. Defaults to ``dict(type='mmps.LinearProjection')``.
+        memory (dict, optional): Defaults to
+            ``dict(type='mmps.IdentityMemory')``.
+        loss_reid (dict, optional): A loss on the memory's readout. Defaults
+            to ``dict(type='mmps.OIMLoss')``.
+        loss_attention (dict, optional): A loss on the pooling's attention,
+            such as :class:`PrototypeGuidanceLoss`. Defaults to None.
+        uncertainty (dict, optional): :class:`UncertaintyGuidance`; its
+            ``in_channels`` and ``embed_dims`` are those of the projection.
+            Defaults to None.
+
+    Raises:
+        ValueError: Two parts do not go together.
+    """
+
+    def __init__(
+        self,
+        pooling: dict | None = None,
+        projection: dict | None = None,
+        memory: dict | None = None,
+        loss_reid: dict | None = None,
+        loss_attention: dict | None = None,
+        uncertainty: dict | None = None,
+    ) -> None:
+        super().__init__()
+        self.projection = MODELS.build(
+            projection or dict(type='mmps.LinearProjection')
+        )
+        self.embed_dims = self.projection.embed_dims
+        self.pooling = MODELS.build(pooling or dict(type='mmps.MaxPooling'))
+        self.memory = MODELS.build(
+            {
+                'type': 'mmps.IdentityMemory',
+                'embed_dims': self.embed_dims,
+                **(memory or {}),
+            }
+        )
+        self.loss_reid = MODELS.build(loss_reid or dict(type='mmps.OIMLoss'))
+        self.loss_attention = None
+        if loss_attention is not None:
+            self.loss_attention = MODELS.build(loss_attention)
+        self.uncertainty = None
+        if uncertainty is not None:
+            self.uncertainty = MODELS.build(
+                {
+                    'type': 'mmps.UncertaintyGuidance',
+                    'in_channels': self.projection.in_channels,
+                    'embed_dims': self.embed_dims,
+                    **uncertainty,
+                }
+            )
+        self._check_parts()
+
+    def _check_parts(self) -> None:
+        pooling = type(self.pooling).__name__
+        if self.pooling.projected and self.num_levels > 1:
+            raise ValueError(
+                f'ReIDHead: pooling {pooling} reads one projected map, but '
+                f'the projection has {self.num_levels} levels of different '
+                'sizes; give LinearProjection one level (in_channels)'
+            )
+        if self.pooling.projected and self.uncertainty is not None:
+            raise ValueError(
+                f'ReIDHead: pooling {pooling} comes after the projection, but '
+                'UncertaintyGuidance reads pooled features before it; use '
+                'MaxPooling or MeanPooling'
+            )
+        if self.loss_attention is not None and not hasattr(
+            self.pooling, 'attention'
+        ):
+            raise ValueError(
+                'ReIDHead: loss_attention '
+                f'{type(self.loss_attention).__name__} needs a pooling with '
+                f'an attention map, {pooling} has none; use '
+                'PrototypeGuidedAttention'
+            )
+
+    @property
+    def num_levels(self) -> int:
+        """How many of the RoI's maps the projection reads."""
+        return len(self.projection.in_channels)
+
+    def forward(
+        self, maps: Sequence[Tensor], with_readout: bool = False
+    ) -> ReIDFeatures:
+        """RoI maps to embeddings.
+
+        Args:
+            maps: (N, C, H, W) of the RoIs, before and after the shared head;
+                the projection reads the last ones.
+            with_readout: Compare all RoIs with the memory, for a classifier
+                that asks it. Defaults to False.
+
+        Returns:
+            ReIDFeatures: See there.
+        """
+        maps = maps[-self.num_levels :]
+        log_variance = attention = projected = None
+        if self.pooling.projected:
+            projected = self.projection(maps)
+            mean, attention = self.pooling(projected)
+        else:
+            pooled = [self.pooling(x)[0] for x in maps]
+            mean = self.projection(pooled)
+            if self.training and self.uncertainty is not None:
+                log_variance = self.uncertainty(pooled)
+        mean = mean.float()
+        embeddings = sampled = F.normalize(mean, dim=1)
+        if log_variance is not None and self.uncertainty.mode == 'sample':
+            drawn = self.uncertainty.sample(mean, log_variance)
+            sampled = F.normalize(drawn, dim=1)
+        return ReIDFeatures(
+            mean,
+            embeddings,
+            sampled,
+            log_variance,
+            attention,
+            projected,
+            self.memory(sampled) if with_readout else None,
+        )
+
+    def read(self, features: ReIDFeatures, people: Tensor) -> MemoryReadout:
+        """The memory's answer to some RoIs of a batch, (P,) indices."""
+        if features.readout is None:
+            return self.memory(features.sampled[people])
+        return features.readout.select(people)
+
+    def loss(
+        self,
+        features: ReIDFeatures,
+        people: Tensor,
+        person_ids: Tensor,
+        readout: MemoryReadout,
+    ) -> dict[str, Tensor]:
+        """Losses of people; then the memory is updated.
+
+        Args:
+            features: Of N RoIs.
+            people: (P,) indices of the RoIs that are people.
+            person_ids: (P,) their contiguous ids, -1 for unlabelled.
+            readout: The memory's answer to the people (:meth:`read`).
+
+        Returns:
+            ``loss_reid``, and ``loss_kl`` and ``loss_attention`` where
+            configured.
+        """
+        log_variance = None
+        losses = {}
+        if features.log_variance is not None:
+            log_variance = features.log_variance[people]
+            if self.uncertainty.loss_kl is not None:
+                losses['loss_kl'] = self.uncertainty.loss_kl(
+                    features.mean[people], log_variance
+                )
+        attenuate = (
+            log_variance is not None and self.uncertainty.mode == 'attenuate'
+        )
+        losses['loss_reid'] = self.loss_reid(
+            readout,
+            person_ids,
+            log_variance=log_variance.mean(1) if attenuate else None,
+        )
+        if self.loss_attention is not None:
+            losses['loss_attention'] = self.loss_attention(
+                features.attention[people],
+                features.map[people],
+                readout,
+                person_ids,
+            )
+        background = None
+        if self.memory.background_size:
+            others = people.new_ones(len(features.mean), dtype=torch.bool)
+            others[people] = False
+            background = features.embeddings.detach()[others]
+        self.memory.update(
+            features.embeddings.detach()[people], person_ids, background
+        )
+        return losses

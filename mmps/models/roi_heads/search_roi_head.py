@@ -1,0 +1,286 @@
+"""A RoI head that detects people and embeds them."""
+
+from collections.abc import Sequence
+
+import torch
+from mmdet.models.roi_heads import BaseRoIHead
+from mmdet.models.task_modules.samplers import SamplingResult
+from mmdet.models.utils import unpack_gt_instances
+from mmdet.registry import TASK_UTILS
+from mmdet.structures import SampleList
+from mmdet.structures.bbox import bbox2roi, get_box_tensor
+from mmdet.utils import InstanceList
+from torch import Tensor, nn
+
+from mmps.registry import MODELS
+
+from ..layers.reid_features import ReIDFeatures
+from ..utils import not_bfloat16
+from .search_prediction import SearchRoIPrediction
+from .stages import check_stages, per_stage
+
+
+@MODELS.register_module()
+class SearchRoIHead(SearchRoIPrediction, BaseRoIHead):
+    """Detection and re-identification of RoIs, in one or several stages.
+
+    It takes the place of the RoI head of any two-stage mmdet detector, with
+    one feature level (C4) or a pyramid. A stage is RoIAlign, attention on
+    the RoI feature, the shared head (layer4 of a C4 detector) and a box
+    head; with several stages each but the first works on the boxes of the
+    one before (SeqNet, Cascade R-CNN). The re-id head reads the RoI maps of
+    the last stage. Query boxes travel in the data samples and go through the
+    same parts in the same pass.
+
+    Args:
+        bbox_roi_extractor (dict | list[dict]): Of every stage, or of each.
+        bbox_head (dict | list[dict]): Of each stage; a dict for one.
+            :class:`SearchBBoxHead`, or an mmdet head with one class.
+        reid_head (dict): :class:`ReIDHead`.
+        shared_head (dict | list[dict], optional): Such as
+            :class:`BackboneStage`; every stage has a copy of its own.
+            Defaults to None.
+        attention (dict, optional): On the RoI feature before the shared
+            head, such as :class:`PedestrianAttention`, a copy per stage.
+            ``in_channels`` are those of the RoI extractor. Defaults to None.
+        shallow (dict, optional): :class:`ShallowBranch`, a second embedding
+            from shallow levels. Defaults to None.
+        stage_loss_weights (Sequence[float], optional): Of the box losses of
+            the stages. Defaults to None, which is 1.
+        train_cfg (dict | list[dict], optional): ``assigner`` and ``sampler``
+            of every stage, or of each.
+        test_cfg (dict, optional): See :class:`SearchRoIPrediction`.
+
+    Raises:
+        ValueError: Two parts do not go together; the message says why.
+    """
+
+    def __init__(
+        self,
+        bbox_roi_extractor: dict | Sequence[dict],
+        bbox_head: dict | Sequence[dict],
+        reid_head: dict,
+        shared_head: dict | Sequence[dict] | None = None,
+        attention: dict | None = None,
+        shallow: dict | None = None,
+        stage_loss_weights: Sequence[float] | None = None,
+        train_cfg: dict | Sequence[dict] | None = None,
+        test_cfg: dict | None = None,
+    ) -> None:
+        is_one = isinstance(bbox_head, dict)
+        self.num_stages = 1 if is_one else len(bbox_head)
+        super().__init__(
+            bbox_roi_extractor=bbox_roi_extractor,
+            bbox_head=bbox_head,
+            train_cfg=train_cfg,
+            test_cfg=test_cfg,
+        )
+        self.shared_heads = self._build('shared_head', shared_head)
+        if attention is not None:
+            channels = self.bbox_roi_extractor[0].out_channels
+            attention = {'in_channels': channels, **attention}
+        self.attention = self._build('attention', attention)
+        self.reid_head = MODELS.build(reid_head)
+        self.shallow = MODELS.build(shallow) if shallow else None
+        self.stage_loss_weights = per_stage(
+            'stage_loss_weights',
+            1.0 if stage_loss_weights is None else list(stage_loss_weights),
+            self.num_stages,
+        )
+        check_stages(self)
+
+    def _build(self, name: str, cfg: dict | Sequence | None) -> nn.ModuleList:
+        if cfg is None:
+            return nn.ModuleList()
+        return nn.ModuleList(
+            MODELS.build(one) for one in per_stage(name, cfg, self.num_stages)
+        )
+
+    def init_bbox_head(
+        self, bbox_roi_extractor: dict | Sequence, bbox_head: dict | Sequence
+    ) -> None:
+        """Build the box head and RoI extractor of every stage."""
+        self.bbox_roi_extractor = self._build(
+            'bbox_roi_extractor', bbox_roi_extractor
+        )
+        self.bbox_head = self._build('bbox_head', bbox_head)
+
+    def init_mask_head(self, *args, **kwargs) -> None:
+        """There is none."""
+        raise NotImplementedError
+
+    def init_assigner_sampler(self) -> None:
+        """Build the assigner and sampler of every stage."""
+        self.bbox_assigner, self.bbox_sampler = [], []
+        if self.train_cfg is None:
+            return
+        self.train_cfg = per_stage(
+            'train_cfg', self.train_cfg, self.num_stages
+        )
+        for cfg in self.train_cfg:
+            self.bbox_assigner.append(TASK_UTILS.build(cfg['assigner']))
+            self.bbox_sampler.append(
+                TASK_UTILS.build(
+                    cfg['sampler'], default_args=dict(context=self)
+                )
+            )
+
+    def roi_maps(
+        self, stage: int, x: Sequence[Tensor], rois: Tensor
+    ) -> list[Tensor]:
+        """Feature maps of RoIs, before and after the shared head.
+
+        Args:
+            stage: Index of the stage.
+            x: Levels of the neck, (N, C, H, W); the RoI extractor reads the
+                first ones.
+            rois: (n, 5), image index and xyxy.
+
+        Returns:
+            One or two maps (n, C, h, w).
+        """
+        extractor = self.bbox_roi_extractor[stage]
+        levels = [not_bfloat16(level) for level in x[: extractor.num_inputs]]
+        maps = [extractor(levels, rois)]
+        if self.attention:
+            maps = [self.attention[stage](maps[0])]
+        if self.shared_heads:
+            maps.append(self.shared_heads[stage](maps[0]))
+        return maps
+
+    def embed(self, maps: Sequence[Tensor]) -> ReIDFeatures:
+        """Embeddings of the last stage's RoI maps."""
+        classifier = getattr(self.bbox_head[-1], 'classifier', None)
+        return self.reid_head(
+            maps, with_readout=getattr(classifier, 'needs_background', False)
+        )
+
+    def detect(
+        self, stage: int, maps: Sequence[Tensor], reid: ReIDFeatures | None
+    ) -> tuple[Tensor, Tensor]:
+        """Logits (n, 2), person first, and deltas (n, 4) of one stage."""
+        head = self.bbox_head[stage]
+        if getattr(head, 'needs_reid', False):
+            return head(maps[-1], reid)
+        return head(maps[-1])
+
+    def loss(
+        self,
+        x: Sequence[Tensor],
+        rpn_results_list: InstanceList,
+        batch_data_samples: SampleList,
+    ) -> dict[str, Tensor]:
+        """Losses of all stages and of re-identification.
+
+        Args:
+            x: Levels of the neck.
+            rpn_results_list: Proposals per image.
+            batch_data_samples: With ``person_ids`` (n,) in the ground truth.
+
+        Returns:
+            ``loss_cls``, ``loss_bbox``, ``acc`` (behind ``s0.``, ``s1.``,
+            ... with several stages), ``loss_reid`` and what the parts add.
+        """
+        truth = unpack_gt_instances(batch_data_samples)
+        proposals = rpn_results_list
+        losses = {}
+        for stage in range(self.num_stages):
+            samples = self._sample(stage, proposals, *truth[:2])
+            rois = bbox2roi([s.priors for s in samples])
+            maps = self.roi_maps(stage, x, rois)
+            is_last = stage == self.num_stages - 1
+            reid = self.embed(maps) if is_last else None
+            scores, deltas = self.detect(stage, maps, reid)
+            head = self.bbox_head[stage]
+            found = head.loss_and_target(
+                scores, deltas, rois, samples, self.train_cfg[stage]
+            )
+            box_losses = found['loss_bbox']
+            if getattr(head, 'pixelwise', False):
+                box_losses['loss_cls'] = head.pixel_loss(
+                    reid.attention, rois, found['bbox_targets']
+                )
+            losses.update(self._name_losses(stage, box_losses))
+            if not is_last:
+                with torch.no_grad():
+                    proposals = head.refine_bboxes(
+                        samples,
+                        dict(
+                            cls_score=scores,
+                            bbox_pred=deltas,
+                            rois=rois,
+                            bbox_targets=found['bbox_targets'],
+                        ),
+                        truth[2],
+                    )
+        people, person_ids = _people(samples, truth[0])
+        readout = self.reid_head.read(reid, people)
+        losses.update(self.reid_head.loss(reid, people, person_ids, readout))
+        if self.shallow is not None:
+            losses.update(
+                self.shallow.loss(x, rois[people], person_ids, readout)
+            )
+        return losses
+
+    def _sample(
+        self,
+        stage: int,
+        proposals: InstanceList,
+        gt_instances: InstanceList,
+        ignored: InstanceList,
+    ) -> list[SamplingResult]:
+        assigner, sampler = self.bbox_assigner[stage], self.bbox_sampler[stage]
+        samples = []
+        for found, gt, ignore in zip(
+            proposals, gt_instances, ignored, strict=True
+        ):
+            found.priors = found.pop('bboxes')
+            assigned = assigner.assign(found, gt, ignore)
+            samples.append(sampler.sample(assigned, found, gt))
+        return samples
+
+    def _name_losses(self, stage: int, losses: dict) -> dict:
+        weight = self.stage_loss_weights[stage]
+        prefix = f's{stage}.' if self.num_stages > 1 else ''
+        return {
+            prefix + name: value * weight if 'loss' in name else value
+            for name, value in losses.items()
+        }
+
+    def forward(
+        self,
+        x: Sequence[Tensor],
+        rpn_results_list: InstanceList,
+        batch_data_samples: SampleList | None = None,
+    ) -> tuple[Tensor, ...]:
+        """Raw outputs of the last stage on the proposals, without NMS.
+
+        Returns:
+            (n, 2) logits, (n, 4) deltas, (n, D) unit embeddings.
+        """
+        rois = bbox2roi([get_box_tensor(p.bboxes) for p in rpn_results_list])
+        for stage in range(self.num_stages):
+            maps = self.roi_maps(stage, x, rois)
+            is_last = stage == self.num_stages - 1
+            reid = self.embed(maps) if is_last else None
+            scores, deltas = self.detect(stage, maps, reid)
+            if not is_last:
+                boxes = self.bbox_head[stage].bbox_coder.decode(
+                    rois[:, 1:], deltas
+                )
+                rois = torch.cat((rois[:, :1], get_box_tensor(boxes)), 1)
+        return scores, deltas, reid.embeddings
+
+
+def _people(
+    samples: Sequence[SamplingResult], gt_instances: InstanceList
+) -> tuple[Tensor, Tensor]:
+    """Indices of the RoIs that are people, and their person ids."""
+    rows, ids, start = [], [], 0
+    for sample, gt in zip(samples, gt_instances):
+        count = len(sample.pos_priors)
+        matched = sample.pos_assigned_gt_inds
+        rows.append(torch.arange(start, start + count, device=matched.device))
+        ids.append(gt.person_ids[matched])
+        start += count + len(sample.neg_priors)
+    return torch.cat(rows), torch.cat(ids)

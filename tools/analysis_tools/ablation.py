@@ -1,0 +1,184 @@
+#!/usr/bin/env python3
+"""Train a list of configs with several seeds and put them in one table.
+
+Runs one training after another, each in WORK_DIR/CONFIG/seedN. What is there
+already is not done again, so an interrupted list goes on where it stopped,
+and a longer list or more seeds add to it. The figures are those of the last
+validation. The table is written anew after every run.
+"""
+
+import argparse
+import csv
+import time
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
+
+from mmps.apis.tool_runs import train
+from mmps.utils.cli import UsageError, existing_file, run_cli
+from mmps.visualization.training import read_scalars
+
+FIGURES = {
+    'mAP': 'person_search/mAP',
+    'top-1': 'person_search/top-1',
+    'detection recall': 'person_search/recall',
+    'detection AP': 'person_search/AP',
+}
+
+console = Console(highlight=False)
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        'configs',
+        nargs='+',
+        metavar='CONFIG',
+        help='NAME=CONFIG gives the row a name (default: the file name)',
+    )
+    parser.add_argument(
+        '--work-dir', type=Path, default=Path('work_dirs/ablation')
+    )
+    parser.add_argument('--seeds', type=int, nargs='+', default=[0])
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        default=[],
+        metavar='KEY=VALUE',
+        help='for every run',
+    )
+    return parser.parse_args()
+
+
+def named(configs: list[str]) -> dict[str, str]:
+    """Row name to config.
+
+    Raises:
+        UsageError: A config is missing, or two rows have one name.
+    """
+    rows = {}
+    for text in configs:
+        name, _, config = text.rpartition('=')
+        existing_file(config, 'config')
+        name = name or Path(config).stem
+        if name in rows:
+            raise UsageError(f'two rows are called {name}: use NAME=CONFIG')
+        rows[name] = config
+    return rows
+
+
+def figures_of(folder: Path) -> dict[str, float] | None:
+    """Figures of a finished run in per cent; None if it has none."""
+    try:
+        scalars = read_scalars(folder)
+    except FileNotFoundError:
+        return None
+    if any(key not in scalars for key in FIGURES.values()):
+        return None
+    return {
+        name: 100 * float(scalars[key][-1, 1]) for name, key in FIGURES.items()
+    }
+
+
+def collect(
+    rows: dict[str, str], seeds: list[int], work_dir: Path
+) -> dict[str, np.ndarray]:
+    """Row name to (runs, figures) of the runs that are finished."""
+    found = {}
+    for name in rows:
+        runs = []
+        for seed in seeds:
+            folder = work_dir / name / f'seed{seed}'
+            if (folder / 'done').is_file():
+                runs.append(list(figures_of(folder).values()))
+        if runs:
+            found[name] = np.array(runs)
+    return found
+
+
+def write(found: dict[str, np.ndarray], work_dir: Path) -> None:
+    """Write the table as Markdown, CSV and picture, and show it."""
+    header = ['config', 'runs', *FIGURES]
+    lines = [header]
+    for name, runs in found.items():
+        cells = [f'{mean:.1f}' for mean in runs.mean(0)]
+        if len(runs) > 1:
+            spread = runs.std(0, ddof=1)
+            cells = [f'{cell} ± {s:.1f}' for cell, s in zip(cells, spread)]
+        lines.append([name, str(len(runs)), *cells])
+    rule = ['---', *['---:'] * (len(header) - 1)]
+    markdown = [' | '.join(line) for line in (header, rule, *lines[1:])]
+    work_dir.mkdir(parents=True, exist_ok=True)
+    (work_dir / 'ablation.md').write_text(
+        ''.join(f'| {line} |\n' for line in markdown)
+    )
+    with (work_dir / 'ablation.csv').open('w', newline='') as file:
+        writer = csv.writer(file)
+        writer.writerow(['config', 'run', *FIGURES])
+        for name, runs in found.items():
+            for i, run in enumerate(runs):
+                writer.writerow([name, i, *(f'{value:.3f}' for value in run)])
+    picture(found).savefig(work_dir / 'ablation.png', dpi=120)
+    table = Table()
+    table.add_column(header[0])
+    for title in header[1:]:
+        table.add_column(title, justify='right')
+    for line in lines[1:]:
+        table.add_row(*line)
+    console.print(table)
+
+
+def picture(found: dict[str, np.ndarray]) -> Figure:
+    """mAP and top-1 of every row: mean, and every run as a point."""
+    names = list(found)
+    figure = Figure(figsize=(8, 1 + 0.4 * len(names)), layout='constrained')
+    panels = figure.subplots(1, 2, sharey=True)
+    for panel, column, title in zip(panels, (0, 1), ('mAP', 'top-1')):
+        for row, name in enumerate(names):
+            values = found[name][:, column]
+            panel.barh(row, values.mean(), color='#9ecae1')
+            panel.plot(values, [row] * len(values), 'k.', markersize=4)
+        panel.set_xlabel(f'{title} (%)')
+        panel.grid(axis='x', alpha=0.3)
+        panel.set_axisbelow(True)
+    panels[0].set_yticks(range(len(names)), names)
+    panels[0].invert_yaxis()
+    return figure
+
+
+def main() -> None:
+    """Run the tool."""
+    args = parse_args()
+    rows = named(args.configs)
+    todo = [(seed, name) for seed in args.seeds for name in rows]
+    for number, (seed, name) in enumerate(todo, 1):
+        folder = args.work_dir / name / f'seed{seed}'
+        console.print(f'[bold]{number} of {len(todo)}: {name}, seed {seed}[/]')
+        start = time.time()
+        train(
+            console,
+            rows[name],
+            folder,
+            [f'randomness.seed={seed}', *args.cfg_options],
+        )
+        if figures_of(folder) is None:
+            raise UsageError(
+                f'{folder}: the run has no {" or ".join(FIGURES)}; expected a '
+                'config that validates at its last iteration with '
+                'mmps.PersonSearchMetric'
+            )
+        if not (folder / 'done').is_file():
+            minutes = (time.time() - start) / 60
+            (folder / 'done').write_text(f'{minutes:.1f} minutes\n')
+        write(collect(rows, args.seeds, args.work_dir), args.work_dir)
+
+
+if __name__ == '__main__':
+    run_cli(main)
