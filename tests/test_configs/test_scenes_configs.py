@@ -7,6 +7,7 @@ import pytest
 from mmengine.config import Config
 
 from mmps.datasets.scenes import ScenesConfig, make_scenes
+from mmps.models.memories import IdentityMemory
 from mmps.structures import SearchPredictions
 from mmps.utils.launch import build_runner
 from mmps.utils.quiet import import_parts
@@ -51,11 +52,14 @@ def tiny(name, tree, work_dir):
 def test_trains_and_predicts(name, tree, tmp_path):
     import_parts()
     runner = build_runner(tiny(name, tree, tmp_path))
-    memory = runner.model.bbox_head.memory
-    assert memory.num_ids == 0
+    memories = [
+        m for m in runner.model.modules() if isinstance(m, IdentityMemory)
+    ]
+    assert [m.num_ids for m in memories] in ([0], [0, 0])
     runner.train()
-    assert memory.num_ids == 6
-    assert memory.prototypes_filled.any()
+    for memory in memories:
+        assert memory.num_ids == 6
+        assert memory.prototypes_filled.any()
     preds = SearchPredictions.load(tmp_path / 'predictions.npz')
     queries = (tree / 'query_info.txt').read_text().split('\n')
     assert len(preds.query_embeddings) == len([q for q in queries if q])

@@ -19,12 +19,13 @@ class BoxFeatures(NamedTuple):
     """One vector per RoI and task.
 
     Attributes:
-        cls: (N, ...) for person or background.
+        cls: (N, ...) for person or background; None after ``drop_cls`` where
+            it would take parameters.
         vertical: (N, ...) for the centre's y and the height.
         horizontal: (N, ...) for the centre's x and the width.
     """
 
-    cls: Tensor
+    cls: Tensor | None
     vertical: Tensor
     horizontal: Tensor
 
@@ -41,6 +42,9 @@ class _Decomposition(nn.Module):
     @staticmethod
     def _channels(c: int, h: int, w: int) -> BoxFeatures:
         raise NotImplementedError
+
+    def drop_cls(self) -> None:
+        """Do without the parameters of the feature that nobody reads."""
 
 
 @MODELS.register_module()
@@ -123,11 +127,18 @@ class ParameterDecomposition(_Decomposition):
     def _channels(c: int, h: int, w: int) -> BoxFeatures:
         return BoxFeatures(c, c * h, c * w)
 
+    def drop_cls(self) -> None:
+        """Do without the weights over both axes."""
+        self.over_both = None
+
     def forward(self, x: Tensor) -> BoxFeatures:
         """See the module."""
         rows = x.transpose(2, 3).flatten(1, 2)
+        both = None
+        if self.over_both is not None:
+            both = self.over_both(x.flatten(1)[:, :, None]).flatten(1)
         return BoxFeatures(
-            self.over_both(x.flatten(1)[:, :, None]).flatten(1),
+            both,
             self.over_x(rows).flatten(1),
             self.over_y(x.flatten(1, 2)).flatten(1),
         )

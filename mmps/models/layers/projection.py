@@ -77,7 +77,15 @@ class LinearProjection(BaseModule):
 
         Returns:
             (N, D) or (N, D, H, W).
+
+        Raises:
+            ValueError: There are fewer levels than it reads.
         """
+        if len(levels) < len(self.levels):
+            raise ValueError(
+                f'LinearProjection: reads {len(self.levels)} levels, got '
+                f'{len(levels)}'
+            )
         levels = levels[-len(self.levels) :]
         pooled = levels[-1].dim() == 2
         if pooled:

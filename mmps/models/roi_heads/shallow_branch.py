@@ -41,7 +41,10 @@ class AttentiveRoIExtractor(BaseRoIExtractor):
         bottleneck: bool = True,
     ) -> None:
         super().__init__(roi_layer, out_channels, list(featmap_strides))
-        self.score = nn.Conv2d(out_channels, 1, 1)
+        # One level was fused before.
+        self.score = None
+        if len(featmap_strides) > 1:
+            self.score = nn.Conv2d(out_channels, 1, 1)
         self.bottleneck = nn.Identity()
         if bottleneck:
             self.bottleneck = Bottleneck(out_channels, out_channels // 4)
@@ -63,8 +66,7 @@ class AttentiveRoIExtractor(BaseRoIExtractor):
             ],
             1,
         )
-        if len(feats) == 1:
-            # Fused before RoIAlign.
+        if self.score is None:
             return self.bottleneck(maps[:, 0])
         scores = self.score(maps.flatten(0, 1)).unflatten(0, maps.shape[:2])
         weights = scores.softmax(1)

@@ -35,13 +35,10 @@ def loop_negatives(cosine, person_ids, filled, sigma, beta):
     for row, person in zip(cosine, person_ids.tolist()):
         total, count = row.sum() * 0, 0
         if person >= 0:
-            least = sigma * max(float(row[person].detach()), 1e-6)
-            for j in range(len(row)):
-                if (
-                    j != person
-                    and filled[j]
-                    and float(row[j].detach()) > least
-                ):
+            values = row.tolist()
+            least = sigma * max(values[person], 1e-6)
+            for j, value in enumerate(values):
+                if j != person and filled[j] and value > least:
                     total = total + (row[j] - beta).clamp(min=0)
                     count += 1
         losses.append(total / max(count, 1))

@@ -79,6 +79,8 @@ class SearchBBoxHead(BBoxHead):
                 **(classifier or {}),
             }
         )
+        if self.needs_reid:
+            self.decomposition.drop_cls()
         self.fc_vertical = nn.Linear(channels.vertical, 2)
         self.fc_horizontal = nn.Linear(channels.horizontal, 2)
         self.reg_norm = nn.BatchNorm1d(4) if reg_norm else None

@@ -1,0 +1,151 @@
+"""BackboneStage: the backbone's layers and weights on RoIs."""
+
+import pytest
+import torch
+from torch import nn
+
+from mmps.registry import MODELS
+
+BACKBONE = dict(
+    type='mmdet.ResNet',
+    depth=18,
+    base_channels=8,
+    stem_channels=8,
+    num_stages=3,
+    strides=(1, 2, 2),
+    dilations=(1, 1, 1),
+    out_indices=(2,),
+    norm_eval=False,
+)
+RES2NET = dict(
+    BACKBONE, type='mmps.PlainRes2Net', depth=50, scales=4, base_width=4
+)
+
+
+def whole(backbone):
+    """The backbone with its last stage, as pretrained."""
+    return MODELS.build(
+        dict(
+            backbone,
+            num_stages=4,
+            strides=(1, 2, 2, 2),
+            dilations=(1, 1, 1, 1),
+            out_indices=(2, 3),
+        )
+    )
+
+
+@pytest.mark.parametrize('prefix', [None, 'backbone.', 'model.backbone'])
+@pytest.mark.parametrize('backbone', [BACKBONE, RES2NET])
+def test_starts_from_the_backbones_weights(tmp_path, backbone, prefix):
+    """Stub checkpoint: layer4 of it, in two copies that are not shared."""
+    torch.manual_seed(0)
+    source = whole(backbone)
+    file = tmp_path / 'pretrained.pth'
+    state = source.state_dict()
+    init_cfg = dict(type='Pretrained', checkpoint=str(file))
+    if prefix:
+        state = {f'{prefix.rstrip(".")}.{k}': v for k, v in state.items()}
+        init_cfg['prefix'] = prefix
+    torch.save(state, file)
+    cfg = dict(
+        type='mmps.BackboneStage', backbone=dict(backbone, init_cfg=init_cfg)
+    )
+    stages = [MODELS.build(cfg) for _ in range(2)]
+    holder = nn.ModuleList(stages)
+    for stage in stages:
+        stage.init_weights()
+        for name, value in source.layer4.state_dict().items():
+            assert torch.equal(stage.layers.state_dict()[name], value), name
+    first = next(stages[0].parameters())
+    assert first.data_ptr() != next(stages[1].parameters()).data_ptr()
+    assert len(list(holder.parameters())) == 2 * len(
+        list(stages[0].parameters())
+    )
+
+
+def test_a_checkpoint_given_as_pretrained(tmp_path):
+    source = whole(BACKBONE)
+    file = tmp_path / 'pretrained.pth'
+    torch.save(source.state_dict(), file)
+    with pytest.warns(UserWarning, match='pretrained'):
+        stage = MODELS.build(
+            dict(
+                type='mmps.BackboneStage',
+                backbone=dict(BACKBONE, pretrained=str(file)),
+            )
+        )
+    stage.init_weights()
+    assert torch.equal(
+        stage.layers[0].conv1.weight, source.layer4[0].conv1.weight
+    )
+
+
+@pytest.mark.parametrize('backbone', [BACKBONE, RES2NET])
+def test_is_the_backbones_last_stage(backbone):
+    source = whole(backbone)
+    source.eval()  # mmdet's returns nothing
+    stage = MODELS.build(dict(type='mmps.BackboneStage', backbone=backbone))
+    stage.layers.load_state_dict(source.layer4.state_dict())
+    stage.eval()
+    with torch.no_grad():
+        before, after = source(torch.randn(1, 3, 64, 64))
+        torch.testing.assert_close(stage(before), after)
+    assert stage.out_channels == after.size(1)
+
+
+def test_random_weights_are_the_backbones_kind():
+    torch.manual_seed(0)
+    stage = MODELS.build(dict(type='mmps.BackboneStage', backbone=BACKBONE))
+    stage.init_weights()
+    conv = stage.layers[0].conv1.weight
+    fan_out = conv.size(0) * 9
+    assert conv.std().item() == pytest.approx((2 / fan_out) ** 0.5, rel=0.1)
+    # mmdet's blocks start as the identity.
+    assert not stage.layers[0].bn2.weight.any()
+
+
+def test_dilated():
+    """PGSFL's 14 x 14 maps."""
+    stage = MODELS.build(
+        dict(
+            type='mmps.BackboneStage',
+            backbone=BACKBONE,
+            stride=1,
+            dilation=2,
+        )
+    )
+    x = torch.randn(2, 32, 14, 14)
+    assert stage(x).shape == (2, 64, 14, 14)
+    assert stage.layers[1].conv1.dilation == (2, 2)
+
+
+@pytest.mark.parametrize('norm_eval', [True, False])
+def test_batch_norm_is_frozen_if_the_backbones_is(norm_eval):
+    stage = MODELS.build(
+        dict(
+            type='mmps.BackboneStage',
+            backbone=dict(BACKBONE, norm_eval=norm_eval, frozen_stages=1),
+        )
+    )
+    stage.train()
+    norm = stage.layers[0].bn1
+    before = norm.running_mean.clone()
+    stage(torch.randn(4, 32, 8, 8))
+    assert torch.equal(norm.running_mean, before) == norm_eval
+    assert all(p.requires_grad for p in stage.parameters())
+
+
+def test_other_backbones_are_refused():
+    @MODELS.register_module(force=True)
+    class NoStages(nn.Module):
+        def __init__(self, **kwargs):
+            super().__init__()
+
+    with pytest.raises(TypeError, match='NoStages has no residual stages'):
+        MODELS.build(
+            dict(
+                type='mmps.BackboneStage',
+                backbone=dict(type='mmps.NoStages'),
+            )
+        )
