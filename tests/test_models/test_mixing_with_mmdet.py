@@ -59,3 +59,38 @@ def test_trains_and_predicts(detector, backbone, channels, neck):
         norms = result.pred_instances.embeddings.norm(dim=1)
         torch.testing.assert_close(norms, torch.ones_like(norms))
     assert len(results[0].query_instances.embeddings) == 1
+
+
+@pytest.mark.parametrize('background', [0, 6])
+@pytest.mark.parametrize(
+    'loss',
+    [
+        dict(type='mmps.BOIMLoss'),
+        dict(type='mmps.FCLoss'),
+        dict(type='mmps.HOIMLoss'),
+        dict(type='mmps.HOIMLoss', margin=dict(m1=0.9, m2=0.1)),
+        dict(type='mmps.BOIMLoss', margin=dict(m1=1.0, m2=0.5)),
+    ],
+    ids=['boim', 'fc', 'hoim', 'hoim-fc', 'boim-arcface'],
+)
+def test_every_loss_trains_pcnet(loss, background):
+    model = Config.fromfile('configs/_base_/models/pcnet_r18_scenes.py').model
+    model.bbox_head.loss_reid = loss
+    model.bbox_head.memory.update(num_ids=6, background_size=background)
+    torch.manual_seed(0)
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        detector = MODELS.build(model).train()
+    inputs, samples = demo_search_samples((3, 2), (128, 160))
+    values = []
+    for _ in range(2):
+        losses = detector.loss(inputs, samples)
+        values.append(losses['loss_reid'])
+        total = sum(
+            sum(v) if isinstance(v, list) else v for v in losses.values()
+        )
+        assert total.isfinite()
+        total.backward()
+    # An empty memory is uniform; after one step it knows some people.
+    assert values[1] < values[0]
+    point = detector.bbox_head.point_pooling
+    assert all(p.grad.any() for p in point.parameters())

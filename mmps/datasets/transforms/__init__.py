@@ -4,11 +4,12 @@ from .annotations import FilterPersonAnnotations, LoadPersonAnnotations
 from .formatting import PackPersonSearchInputs
 from .loading import LoadFrame
 from .person_crop import PersonRandomCrop
-from .photometric import ChannelGain
+from .photometric import ChannelGain, Downscale
 from .wrappers import KeepPersonIds
 
 __all__ = [
     'ChannelGain',
+    'Downscale',
     'FilterPersonAnnotations',
     'KeepPersonIds',
     'LoadFrame',

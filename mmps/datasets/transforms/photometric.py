@@ -1,5 +1,6 @@
 """Photometric changes that mmdet has no transform for."""
 
+import mmcv
 import numpy as np
 from mmcv.transforms import BaseTransform
 
@@ -68,4 +69,46 @@ class ChannelGain(BaseTransform):
         else:
             changed = np.clip(image * gain + shift, 0, 255)
             results['img'] = changed.astype(image.dtype)
+        return results
+
+
+@TRANSFORMS.register_module()
+class Downscale(BaseTransform):
+    """Lower the resolution of a frame and bring it back to its size.
+
+    Detail is lost, boxes stay where they are: a low-resolution protocol for
+    any data set (UGAS's PRW-L, factor 3).
+
+    Args:
+        factor: Of both sides, above 1 (averages over pixels on the way down,
+            bilinear on the way up). Defaults to 3.
+
+    Raises:
+        ValueError: ``factor`` is not above 1.
+    """
+
+    def __init__(self, factor: float = 3.0) -> None:
+        if not factor > 1:
+            raise ValueError(
+                f'Downscale: factor is {factor}, expected more than 1'
+            )
+        self.factor = factor
+
+    def transform(self, results: dict) -> dict:
+        """Change the image.
+
+        Args:
+            results: A frame with its image (H, W, 3).
+
+        Returns:
+            The same dict; the image keeps its size and dtype.
+        """
+        image = results['img']
+        height, width = image.shape[:2]
+        small = (
+            max(round(width / self.factor), 1),
+            max(round(height / self.factor), 1),
+        )
+        image = mmcv.imresize(image, small, interpolation='area')
+        results['img'] = mmcv.imresize(image, (width, height))
         return results

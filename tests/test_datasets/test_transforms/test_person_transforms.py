@@ -10,6 +10,7 @@ from mmdet.structures.bbox import HorizontalBoxes
 from mmps.datasets import PRWDataset
 from mmps.datasets.transforms import (
     ChannelGain,
+    Downscale,
     FilterPersonAnnotations,
     LoadPersonAnnotations,
     PackPersonSearchInputs,
@@ -232,3 +233,33 @@ def test_packing_refuses_different_lengths(
     damage(frame)
     with pytest.raises(ValueError, match='one person id per box'):
         PackPersonSearchInputs()(frame)
+
+
+@pytest.mark.parametrize('size', [(60, 90), (61, 89)])
+def test_downscale_loses_detail_and_keeps_the_rest(size):
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 255, (*size, 3), dtype=np.uint8)
+    boxes = np.array([[1.0, 2, 30, 50]])
+    out = Downscale(3)(dict(img=image.copy(), gt_bboxes=boxes))
+    assert out['img'].shape == image.shape
+    assert out['img'].dtype == np.uint8
+    assert out['gt_bboxes'] is boxes
+    # The mean stays, most of the noise goes.
+    assert out['img'].mean() == pytest.approx(image.mean(), abs=2)
+    assert out['img'].std() < 0.5 * image.std()
+    # Blocks of one colour survive as they are.
+    flat = np.full((60, 90, 3), 77, np.uint8)
+    assert np.array_equal(Downscale(3)(dict(img=flat))['img'], flat)
+
+
+def test_downscale_of_whole_factors_averages_blocks():
+    image = np.arange(36 * 3, dtype=np.float32).reshape(6, 6, 3)
+    out = Downscale(6)(dict(img=image))['img']
+    want = np.broadcast_to(image.mean((0, 1)), image.shape)
+    np.testing.assert_allclose(out, want, rtol=1e-5)
+
+
+@pytest.mark.parametrize('factor', [1, 0, -2])
+def test_downscale_factor_out_of_range(factor):
+    with pytest.raises(ValueError, match='Downscale: factor is'):
+        Downscale(factor)

@@ -1,0 +1,6 @@
+# FDPS with the balanced loss (BOIM in Table 2, +BOIM in Table 3).
+_base_ = 'fdps_r50_prw.py'
+
+model = dict(
+    roi_head=dict(reid_head=dict(loss_reid=dict(type='mmps.BOIMLoss')))
+)

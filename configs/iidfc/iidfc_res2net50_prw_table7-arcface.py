@@ -1,0 +1,6 @@
+# IIDFC, Table VII, "baseline+PAM+Arcface loss".
+_base_ = 'iidfc_res2net50_prw.py'
+
+model = dict(
+    roi_head=dict(reid_head=dict(loss_reid=dict(margin=dict(m1=1.0, m2=0.5))))
+)

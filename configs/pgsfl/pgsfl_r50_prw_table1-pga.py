@@ -1,0 +1,14 @@
+# PGSFL, Tables 1 and 2, "PGA": guided, with the fixed momentum.
+_base_ = 'pgsfl_r50_prw.py'
+
+model = dict(
+    roi_head=dict(
+        reid_head=dict(
+            memory=dict(
+                update=dict(
+                    _delete_=True, type='mmps.MomentumUpdate', momentum=0.5
+                )
+            ),
+        )
+    )
+)

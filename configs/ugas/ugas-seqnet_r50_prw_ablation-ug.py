@@ -1,0 +1,11 @@
+# UGAS, ablation (d): SeqNet with uncertainty guidance alone.
+_base_ = '../seqnet/seqnet_r50_prw.py'
+
+model = dict(
+    roi_head=dict(
+        reid_head=dict(
+            projection=dict(init_std=None),
+            uncertainty=dict(type='mmps.UncertaintyGuidance'),
+        )
+    )
+)

@@ -1,0 +1,110 @@
+"""The examples of docs/mixing.md do what the page says."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+
+from mmps.models.losses import FCLoss
+from mmps.models.memories import AdaptiveMomentumUpdate, IdentityMemory
+from mmps.registry import MODELS
+from mmps.testing import demo_search_samples
+from mmps.testing.two_stage import build, training_loss
+
+ROOT = Path(__file__).parents[2]
+BLOCKS = re.findall(
+    r'^```python\n(.*?)^```',
+    (ROOT / 'docs' / 'mixing.md').read_text(),
+    re.DOTALL | re.MULTILINE,
+)
+
+
+@pytest.fixture
+def page(tmp_path, monkeypatch):
+    """Load the n-th Python block as a config beside those of the project."""
+    (tmp_path / 'my').mkdir()
+    for folder in (ROOT / 'configs').iterdir():
+        (tmp_path / folder.name).symlink_to(folder)
+
+    def load(n):
+        file = tmp_path / 'my' / f'block{n}.py'
+        file.write_text(BLOCKS[n])
+        return Config.fromfile(file)
+
+    monkeypatch.syspath_prepend(tmp_path)
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        yield load
+
+
+def small(model):
+    """The R50 + FPN models of the page, small enough for a test."""
+    model.backbone.update(depth=18, init_cfg=None, norm_eval=False)
+    model.neck.in_channels = [64, 128, 256, 512]
+    model.train_cfg.rpn_proposal.update(nms_pre=200, max_per_img=30)
+    model.test_cfg.rpn.update(nms_pre=200, max_per_img=20)
+    model.test_cfg.rcnn.score_thr = 0.0
+    model.roi_head.reid_head.memory.update(num_ids=6, queue_size=8)
+    return model
+
+
+def test_there_are_blocks():
+    assert len(BLOCKS) == 6
+
+
+def test_swapped_loss(page):
+    head = MODELS.build(page(0).model.bbox_head)
+    assert isinstance(head.loss_reid, FCLoss)
+
+
+def test_swapped_rule(page):
+    cfg = page(1)
+    rule = cfg.model.roi_head.reid_head.memory['update']
+    assert isinstance(MODELS.build(rule), AdaptiveMomentumUpdate)
+    assert len(cfg.model.roi_head.bbox_head) == 2
+
+
+def test_loss_of_ones_own(page, tmp_path):
+    (tmp_path / 'my_losses.py').write_text(BLOCKS[2])
+    cfg = page(3)
+    loss = MODELS.build(cfg.model.bbox_head.loss_reid)
+    memory = IdentityMemory(4, 8, queue_size=2)
+    x = torch.nn.functional.normalize(torch.randn(4, 8), dim=1)
+    memory.update(x, torch.tensor([0, 1, -1, 2]))
+    readout = memory(x)
+    value = loss(readout, torch.tensor([0, 1, -1, 2]))
+    want = sum(
+        torch.logsumexp(row * 30 * 3**0.5, 0) - row[i] * 30 * 3**0.5
+        for i, row in zip((0, 1, 2), readout.cosine[[0, 1, 3]])
+    )
+    torch.testing.assert_close(value, want / 3)
+
+
+@pytest.mark.parametrize(('block', 'stages'), [(4, 1), (5, 3)])
+def test_reid_head_on_mmdets_pyramids(page, block, stages):
+    """Faster R-CNN and Cascade R-CNN with FPN and mmdet's box heads."""
+    torch.manual_seed(0)
+    model = build(small(page(block).model)).train()
+    assert model.roi_head.num_stages == stages
+    inputs, samples = demo_search_samples((3, 2))
+    losses = model.loss(inputs, samples)
+    training_loss(losses).backward()
+    unused = [n for n, p in model.named_parameters() if p.grad is None]
+    # mmdet freezes the stem and the first stage.
+    assert all(n.startswith('backbone.') for n in unused)
+    memory = model.roi_head.reid_head.memory
+    assert memory.prototypes_filled.any()
+
+    model.eval()
+    inputs, samples = demo_search_samples((3, 2), queries=(1, 0), scale=0.5)
+    with torch.no_grad():
+        results = model.predict(inputs, samples)
+    for result in results:
+        vectors = result.pred_instances.embeddings
+        assert len(vectors) > 0
+        torch.testing.assert_close(
+            vectors.norm(dim=1), torch.ones(len(vectors))
+        )
+    assert results[0].query_instances.embeddings.shape == (1, 256)
