@@ -12,14 +12,15 @@ import argparse
 import json
 import resource
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
-from multiprocessing import get_context
+from copy import deepcopy
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from rich.console import Console
 from rich.table import Table
@@ -62,6 +63,10 @@ def parse_args() -> argparse.Namespace:
         '--device', default='cuda' if torch.cuda.is_available() else 'cpu'
     )
     parser.add_argument('--out-json', type=Path)
+    # A process of its own for each measurement of memory.
+    parser.add_argument(
+        '--memory-of', choices=('method', 'plain'), help=argparse.SUPPRESS
+    )
     return parser.parse_args()
 
 
@@ -74,7 +79,7 @@ def plain_detector(model: dict) -> dict:
     Returns:
         A Faster R-CNN or RetinaNet of the same backbone, anchors and RoIs.
     """
-    plain = Config(dict(model=model)).model
+    plain = deepcopy(model)
     if 'roi_head' not in plain:
         head = plain.bbox_head
         keep = ('num_classes', 'in_channels', 'feat_channels', 'stacked_convs',
@@ -156,35 +161,40 @@ class Step:
 
 
 def peak_memory(model: dict, args: argparse.Namespace) -> float:
-    """MiB that building and two steps add, in a process of its own."""
-    if args.device != 'cpu':
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
+    """MiB that building a model and two steps add."""
+    if args.device == 'cpu':
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         step = Step(model, args)
         step(), step()
-        return (torch.cuda.max_memory_allocated() - before) / 2**20
-    context = get_context('spawn')
-    queue = context.Queue()
-    process = context.Process(target=_measure, args=(model, args, queue))
-    process.start()
-    result = queue.get(timeout=600)
-    process.join()
-    return result
-
-
-def _measure(model: dict, args: argparse.Namespace, queue: object) -> None:
-    import_parts()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return (after - before) / 2**10
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
     step = Step(model, args)
-    step()
-    step()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    queue.put((peak - before) / 1024)
+    step(), step()
+    return (torch.cuda.max_memory_allocated() - before) / 2**20
 
 
-def compare(model: dict, args: argparse.Namespace) -> dict[str, float]:
+def memory_in_a_process(
+    config: str, which: str, args: argparse.Namespace
+) -> float:
+    """:func:`peak_memory` where nothing was allocated before."""
+    done = subprocess.run(
+        [
+            *(sys.executable, __file__, config, '--memory-of', which),
+            *('--size', *map(str, args.size), '--batch', str(args.batch)),
+            *('--device', args.device),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return float(done.stdout.split()[-1])
+
+
+def compare(config: str, args: argparse.Namespace) -> dict[str, float]:
     """Time and memory of a method beside its plain detector."""
+    model = load_config(config).model
     steps = [Step(model, args), Step(plain_detector(model), args)]
     for step in steps:
         step(), step()
@@ -193,8 +203,8 @@ def compare(model: dict, args: argparse.Namespace) -> dict[str, float]:
         seconds=statistics.median(t[0] for t in times),
         plain_seconds=statistics.median(t[1] for t in times),
         ratio=statistics.median(a / b for a, b in times),
-        memory=peak_memory(model, args),
-        plain_memory=peak_memory(plain_detector(model), args),
+        memory=memory_in_a_process(config, 'method', args),
+        plain_memory=memory_in_a_process(config, 'plain', args),
     )
 
 
@@ -257,7 +267,7 @@ def oim_step() -> dict[str, float]:
                 else:
                     slot = int(memory.queue_pointer)
                     memory.queue[slot] = feature
-                    memory.queue_pointer.fill_((slot + 1) % 5000)
+                    memory.queue_pointer.fill_((slot + 1) % memory.queue_size)
         return total
 
     state = {k: v.clone() for k, v in memory.state_dict().items()}
@@ -276,6 +286,12 @@ def main() -> None:
     """Run the tool."""
     args = parse_args()
     import_parts()
+    if args.memory_of:
+        model = load_config(args.configs[0]).model
+        if args.memory_of == 'plain':
+            model = plain_detector(model)
+        print(peak_memory(model, args))
+        return
     table = Table(
         title=f'A training step, batch {args.batch}, '
         f'{args.size[0]} x {args.size[1]}, {args.device}'
@@ -288,7 +304,7 @@ def main() -> None:
         existing_file(config, 'config')
         name = Path(config).stem
         console.print(f'measuring {name}')
-        results[name] = row = compare(load_config(config).model, args)
+        results[name] = row = compare(config, args)
         table.add_row(
             name,
             f'{row["seconds"]:.3f}',

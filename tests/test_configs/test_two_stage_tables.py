@@ -1,0 +1,251 @@
+"""Every row of the two-stage papers' tables differs by what it names."""
+
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+ROOT = Path(__file__).parents[2] / 'configs'
+REID, BBOX = 'roi_head.reid_head', 'roi_head.bbox_head'
+SHALLOW = 'roi_head.shallow'
+IIDFC, PGSFL = 'iidfc/iidfc_res2net50_prw', 'pgsfl/pgsfl_r50_prw'
+UGAS = 'ugas/ugas-seqnet_r50_prw'
+
+# Config, what it is compared with, and the options that may differ.
+ROWS = {
+    'nae/nae_r50_prw': (
+        'oim/oim_r50_prw',
+        f'{BBOX}.classifier {BBOX}.loss_bbox test_cfg.rcnn',
+    ),
+    'nae/nae-plus_r50_prw': (
+        'nae/nae_r50_prw',
+        f'{BBOX}.classifier {BBOX}.decomposition {REID}.pooling '
+        f'{REID}.projection',
+    ),
+    'seqnet/seqnet_r50_prw': ('nae/nae_r50_prw', f'{BBOX} test_cfg.rcnn'),
+    'hoim/hoim_r50_prw': (
+        'oim/oim_r50_prw',
+        f'{BBOX}.classifier {BBOX}.loss_cls {BBOX}.loss_bbox {REID}.memory '
+        f'{REID}.loss_reid train_cfg.rcnn',
+    ),
+    'fdps/fdps_r50_prw': (
+        'oim/oim_r50_prw',
+        f'{BBOX}.decomposition {BBOX}.loss_bbox test_cfg.rcnn',
+    ),
+    'fdps/fdps-boim_r50_prw': ('fdps/fdps_r50_prw', f'{REID}.loss_reid'),
+    'fdps/fdps_r50_prw_table2-w': (
+        'fdps/fdps-boim_r50_prw',
+        f'{REID}.loss_reid.use_negatives',
+    ),
+    'fdps/fdps_r50_prw_table2-neg': (
+        'fdps/fdps-boim_r50_prw',
+        f'{REID}.loss_reid.use_density',
+    ),
+    **{
+        f'fdps/fdps_r50_cuhk-sysu_table1-{row}': (
+            'fdps/fdps_r50_cuhk-sysu',
+            f'{BBOX}.decomposition',
+        )
+        for row in ('oim-base', 'flatten', 'parameter-base')
+    },
+    'iidfc/hoim-base_res2net50_prw': (
+        'hoim/hoim_r50_prw',
+        'backbone roi_head.shared_head rpn_head.anchor_generator.ratios',
+    ),
+    'iidfc/iidfc_res2net50_prw_table5-irr': (
+        'iidfc/hoim-base_res2net50_prw',
+        f'{BBOX}.loss_bbox rpn_head.loss_bbox.loss_weight',
+    ),
+    'iidfc/iidfc_res2net50_prw_table5-irr-fc': (
+        'iidfc/iidfc_res2net50_prw_table5-irr',
+        f'{REID}.loss_reid.margin',
+    ),
+    IIDFC: (
+        'iidfc/iidfc_res2net50_prw_table5-irr-fc',
+        'roi_head.attention',
+    ),
+    'iidfc/iidfc-release_res2net50_prw': (
+        IIDFC,
+        f'{REID}.loss_reid.margin.m2',
+    ),
+    'iidfc/hoim_r50_prw_table6': ('hoim/hoim_r50_prw', ''),
+    'iidfc/iidfc_r50_prw_table6': (IIDFC, 'backbone roi_head.shared_head'),
+    'iidfc/iidfc_res2net50-v1b_prw_table6': (
+        IIDFC,
+        'backbone roi_head.shared_head',
+    ),
+    **{
+        f'{IIDFC}_table7-{row}': (IIDFC, 'roi_head.attention')
+        for row in ('sa', 'cbam', 'non-local')
+    },
+    **{
+        f'{IIDFC}_table7-{row}': (IIDFC, f'{REID}.loss_reid.margin')
+        for row in ('sphereface', 'arcface')
+    },
+    'iidfc/oim_r50_prw_table4-pam-fc': (
+        'oim/oim_r50_prw',
+        f'roi_head.attention {REID}.loss_reid.type',
+    ),
+    f'{PGSFL}_table1-baseline': (
+        PGSFL,
+        f'{REID}.pooling {REID}.loss_attention {REID}.memory.update',
+    ),
+    f'{PGSFL}_table1-self-attention': (
+        PGSFL,
+        f'{REID}.loss_attention {REID}.memory.update',
+    ),
+    f'{PGSFL}_table1-pga': (PGSFL, f'{REID}.memory.update'),
+    'pgsfl/pgsfl-dc5_r50_prw': (
+        PGSFL,
+        f'roi_head.shared_head {BBOX}.roi_feat_size {REID}.pooling.size',
+    ),
+    f'{PGSFL}_table1-pga-dc5': (
+        'pgsfl/pgsfl-dc5_r50_prw',
+        f'{REID}.memory.update',
+    ),
+    **{
+        f'{PGSFL}_table2-amu-{tau}': (
+            f'{PGSFL}_table1-baseline',
+            f'{REID}.memory.update',
+        )
+        for tau in ('003', '005', '01')
+    },
+    **{
+        f'{PGSFL}_table2-pga-amu-{tau}': (
+            PGSFL,
+            f'{REID}.memory.update.temperature',
+        )
+        for tau in ('003', '01')
+    },
+    f'{UGAS}_ablation-sfm-sd': (
+        UGAS,
+        f'{REID}.uncertainty {SHALLOW}.reid_head.uncertainty',
+    ),
+    f'{UGAS}_ablation-sfm': (
+        f'{UGAS}_ablation-sfm-sd',
+        f'{SHALLOW}.loss_distill',
+    ),
+    f'{UGAS}_ablation-ug': (
+        'seqnet/seqnet_r50_prw',
+        f'{REID}.uncertainty',
+    ),
+    UGAS: (
+        'seqnet/seqnet_r50_prw',
+        f'{REID}.uncertainty {SHALLOW} neck '
+        'backbone.out_indices test_cfg.rcnn.embedding',
+    ),
+    **{
+        f'{UGAS}_feature-{feature}-{base}': (
+            f'{UGAS}_ablation-sfm' + ('-sd' if base == 'dis' else ''),
+            'test_cfg.rcnn.embedding',
+        )
+        for feature in ('deep', 'shallow', 'mean')
+        for base in ('dis', 'no-dis')
+    },
+}
+
+
+def flat(node, path=''):
+    """Leaves of a config that are not None, by their dotted names."""
+    if isinstance(node, dict):
+        pairs = node.items()
+    elif isinstance(node, (list, tuple)) and any(
+        isinstance(item, dict) for item in node
+    ):
+        pairs = enumerate(node)
+    else:
+        return {} if node is None else {path[1:]: node}
+    leaves = {}
+    for key, value in pairs:
+        leaves.update(flat(value, f'{path}.{key}'))
+    return leaves
+
+
+def model(name):
+    return flat(Config.fromfile(ROOT / f'{name}.py').model.to_dict())
+
+
+@pytest.mark.parametrize('name', ROWS)
+def test_row_differs_by_what_it_names(name):
+    base, allowed = ROWS[name]
+    allowed = allowed.split()
+    one, other = model(name), model(base)
+    differs = {key for key in {*one, *other} if one.get(key) != other.get(key)}
+    used = set()
+    for key in differs:
+        match = [a for a in allowed if (key + '.').startswith(a + '.')]
+        assert match, f'{key}: {other.get(key)} -> {one.get(key)}'
+        used.update(match)
+    assert used == set(allowed)
+
+
+@pytest.mark.parametrize(
+    ('name', 'epochs', 'step', 'epoch'),
+    [
+        ('nae/nae_r50_prw', 22, 16, 1141),
+        ('hoim/hoim_r50_cuhk-sysu', 22, 16, 2242),
+        ('seqnet/seqnet_r50_prw', 18, 16, 1141),
+        ('seqnet/seqnet_r50_cuhk-sysu', 20, 16, 2242),
+        ('fdps/fdps_r50_prw', 18, 14, 1141),
+        ('iidfc/iidfc_res2net50_prw', 23, 16, 1141),
+        ('ugas/ugas-seqnet_r50_prw', 18, 16, 1141),
+    ],
+)
+def test_schedules(name, epochs, step, epoch):
+    cfg = Config.fromfile(ROOT / f'{name}.py')
+    warmup, decay = cfg.param_scheduler
+    assert cfg.train_cfg.max_iters == decay.end == epochs * epoch
+    assert decay.milestones == [step * epoch]
+    assert (warmup.begin, warmup.end) == (0, epoch)
+    assert cfg.train_dataloader.batch_size == 5
+    assert cfg.auto_scale_lr.base_batch_size == 5
+    optimizer = cfg.optim_wrapper.optimizer
+    assert (optimizer.lr, optimizer.weight_decay) == (3e-3, 5e-4)
+    assert cfg.optim_wrapper.clip_grad.max_norm == 10
+    for split, place in (('train', 2), ('test', 1)):
+        pipeline = cfg[f'{split}_dataloader'].dataset.pipeline
+        assert tuple(pipeline[place].scale) == (1500, 900)
+
+
+@pytest.mark.parametrize(
+    ('data', 'lr', 'queue'), [('prw', 1e-4, 500), ('cuhk-sysu', 5e-4, 5000)]
+)
+def test_schedule_of_pgsfl(data, lr, queue):
+    cfg = Config.fromfile(ROOT / f'pgsfl/pgsfl_r50_{data}.py')
+    assert cfg.train_cfg.max_iters == cfg.param_scheduler[1].end == 40000
+    assert cfg.param_scheduler[1].milestones == [30000]
+    assert cfg.train_dataloader.batch_size == 4
+    optimizer = cfg.optim_wrapper.optimizer
+    assert (optimizer.lr, optimizer.weight_decay) == (lr, 1e-4)
+    reid = cfg.model.roi_head.reid_head
+    assert reid.memory.queue_size == queue
+    # One epoch of four images.
+    frames = dict(prw=5704, **{'cuhk-sysu': 11206})[data]
+    assert reid.loss_attention.warmup_iters == -(-frames // 4)
+
+
+def test_batch_norm_is_trained_and_layer4_starts_from_the_backbone():
+    cfg = Config.fromfile(ROOT / 'oim/oim_r50_prw.py').model
+    stage = cfg.roi_head.shared_head.backbone
+    assert stage == cfg.backbone
+    assert cfg.backbone.norm_eval is False
+    assert cfg.backbone.norm_cfg.requires_grad is True
+    assert cfg.backbone.frozen_stages == 0
+    assert cfg.backbone.init_cfg.checkpoint == 'torchvision://resnet50'
+
+
+def test_low_resolution_frames():
+    for name in (
+        'ugas/seqnet_r50_prw_low-resolution',
+        'ugas/ugas-seqnet-sfm_r50_prw_low-resolution',
+    ):
+        cfg = Config.fromfile(ROOT / f'{name}.py')
+        pipeline = cfg.test_dataloader.dataset.pipeline
+        assert [t.type for t in pipeline[:3]] == [
+            'mmps.LoadFrame',
+            'mmps.Downscale',
+            'mmdet.Resize',
+        ]
+        assert pipeline[1].factor == 3
+        train = cfg.train_dataloader.dataset.pipeline
+        assert 'mmps.Downscale' not in [t.type for t in train]
