@@ -10,7 +10,7 @@ BOIM's weight; and the OIM step (512 people, 5532 identities, 5000 unlabelled,
 
 import argparse
 import json
-import resource
+import re
 import statistics
 import subprocess
 import sys
@@ -160,14 +160,21 @@ class Step:
             torch.cuda.synchronize()
 
 
+def memory_status(field: str) -> float:
+    """MiB of a field of this process's status, on Linux."""
+    status = Path('/proc/self/status').read_text()
+    return int(re.search(rf'^{field}:\s+(\d+) kB', status, re.M)[1]) / 2**10
+
+
 def peak_memory(model: dict, args: argparse.Namespace) -> float:
     """MiB that building a model and two steps add."""
     if args.device == 'cpu':
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        # Forget the peak so far, that of the parent process included.
+        Path('/proc/self/clear_refs').write_text('5')
+        before = memory_status('VmRSS')
         step = Step(model, args)
         step(), step()
-        after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return (after - before) / 2**10
+        return memory_status('VmHWM') - before
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
     step = Step(model, args)
