@@ -9,7 +9,7 @@ from mmps.registry import MODELS
 from mmps.utils.person_ids import check_person_ids
 
 from ..memories import MemoryReadout
-from .functional import oim_loss
+from .functional import oim_loss, with_margin
 
 
 @MODELS.register_module()
@@ -75,12 +75,10 @@ class OIMLoss(nn.Module):
             TypeError: ``person_ids`` are not integers.
             ValueError: Wrong shape or, on the CPU, an id above L - 1.
         """
-        check_person_ids(
-            self.name, person_ids, len(readout.cosine), readout.num_ids
-        )
+        check_person_ids(self.name, person_ids, len(readout), readout.num_ids)
         # On an accelerator, too, such an id must not hit a queue column.
         target = person_ids.long().masked_fill(
-            person_ids >= readout.num_ids, readout.cosine.size(1)
+            person_ids >= readout.num_ids, len(readout.rows)
         )
         loss, counted = self.sample_losses(readout, target)
         if log_variance is not None:
@@ -96,13 +94,12 @@ class OIMLoss(nn.Module):
         self, readout: MemoryReadout, target: Tensor
     ) -> tuple[Tensor, Tensor]:
         """(N,) losses and the (N,) bool mask of samples that have one."""
-        return oim_loss(
-            readout.cosine,
-            target,
-            readout.valid,
-            self.temperature,
-            self.margin,
-        )
+        if self.margin is None:
+            logits = readout.logits(self.temperature)
+        else:
+            cosine = with_margin(readout.cosine, target, *self.margin)
+            logits = cosine / self.temperature
+        return oim_loss(logits, target, readout.valid)
 
     def default_avg_factor(self, counted: Tensor) -> float | Tensor:
         """Divisor where the caller names none."""

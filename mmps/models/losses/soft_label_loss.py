@@ -40,10 +40,10 @@ class SoftLabelLoss(nn.Module):
         Returns:
             () loss; a zero in the graph for N = 0.
         """
+        valid = teacher.valid
+        if student.valid is not None:
+            valid = student.valid if valid is None else valid & student.valid
         loss = soft_label_loss(
-            teacher.cosine,
-            student.cosine,
-            teacher.valid & student.valid,
-            self.temperature,
+            teacher.cosine, student.cosine, valid, self.temperature
         )
         return self.loss_weight * loss.sum() / max(len(loss), 1)

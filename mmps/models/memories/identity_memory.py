@@ -212,7 +212,7 @@ class IdentityMemory(nn.Module):
             x: (N, D) unit embeddings of any floating dtype.
 
         Returns:
-            Cosines and a snapshot; later updates do not touch them.
+            A snapshot and its products; later updates do not touch them.
 
         Raises:
             RuntimeError: ``num_ids='auto'`` is not resolved.
@@ -223,20 +223,21 @@ class IdentityMemory(nn.Module):
         filled = torch.cat([self.prototypes_filled, self.queue_filled])
         background = background_valid = None
         if self.background_size:
-            background = _cosine(x, self.background.clone())
+            background = self.background.clone()
             background_valid = self._takes_part(self.background_filled)
         return MemoryReadout(
-            cosine=_cosine(x, rows),
+            x=x,
+            rows=rows,
             valid=self._takes_part(filled),
             filled=filled,
             num_ids=self.num_ids,
-            prototypes=rows[: self.num_ids],
-            background=background,
+            background_rows=background,
             background_valid=background_valid,
         )
 
-    def _takes_part(self, filled: Tensor) -> Tensor:
-        return filled.clone() if self.unfilled == 'mask' else filled | True
+    def _takes_part(self, filled: Tensor) -> Tensor | None:
+        # None: a mask of nothing would cost a pass over all similarities.
+        return filled.clone() if self.unfilled == 'mask' else None
 
     @torch.no_grad()
     def update(
@@ -367,10 +368,3 @@ class IdentityMemory(nn.Module):
             f'background_size={self.background_size}, '
             f'unfilled={self.unfilled!r}'
         )
-
-
-def _cosine(x: Tensor, rows: Tensor) -> Tensor:
-    """Products in the wider of the two dtypes, also under autocast."""
-    with torch.autocast(x.device.type, enabled=False):
-        dtype = torch.promote_types(x.dtype, rows.dtype)
-        return x.to(dtype) @ rows.to(dtype).T

@@ -1,7 +1,9 @@
 """What a re-id loss sees of the identity memory."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
+import torch
 from torch import Tensor
 
 
@@ -10,29 +12,62 @@ class MemoryReadout:
     """Similarities of a batch to a snapshot of the memory.
 
     Columns are the L prototypes followed by the Q queue rows, as they stood
-    when the memory was read. No field shares storage with the memory, so an
-    update before the backward pass changes nothing here.
+    when the memory was read. Nothing shares storage with the memory, so an
+    update before the backward pass changes nothing here. Products are taken
+    when they are asked for, in float32 (float64 for float64 embeddings),
+    also under autocast; they alone carry a gradient.
 
     Attributes:
-        cosine: (N, L + Q) float32 (float64 for float64 input) products of
-            the unit embeddings with the memory rows; the only field that
-            carries a gradient. An unfilled row gives 0.
-        valid: (L + Q,) bool, columns that take part in the softmax.
+        x: (N, D) unit embeddings.
+        rows: (L + Q, D) snapshot of the memory, zero where unfilled.
+        valid: (L + Q,) bool, columns that take part in the softmax; None
+            if all do.
         filled: (L + Q,) bool, rows that hold a feature.
         num_ids: L, number of labelled identities.
-        prototypes: (L, D) prototype snapshot, without gradient.
-        background: (N, B) products with the background queue, with gradient;
-            None if the memory has none.
-        background_valid: (B,) bool, its columns that take part.
+        background_rows: (B, D) snapshot of the background queue; None if the
+            memory has none.
+        background_valid: (B,) bool, its columns that take part; None if all
+            do.
     """
 
-    cosine: Tensor
-    valid: Tensor
+    x: Tensor
+    rows: Tensor
+    valid: Tensor | None
     filled: Tensor
     num_ids: int
-    prototypes: Tensor
-    background: Tensor | None = None
+    background_rows: Tensor | None = None
     background_valid: Tensor | None = None
+
+    def __len__(self) -> int:
+        """Number of samples N."""
+        return len(self.x)
+
+    @property
+    def prototypes(self) -> Tensor:
+        """(L, D) prototype snapshot."""
+        return self.rows[: self.num_ids]
+
+    @cached_property
+    def cosine(self) -> Tensor:
+        """(N, L + Q) products with the memory rows; 0 for unfilled ones."""
+        return _product(self.x, self.rows)
+
+    @cached_property
+    def background(self) -> Tensor | None:
+        """(N, B) products with the background queue, or None."""
+        if self.background_rows is None:
+            return None
+        return _product(self.x, self.background_rows)
+
+    def logits(self, temperature: float) -> Tensor:
+        """(N, L + Q) ``cosine / temperature``.
+
+        Unless the cosines were asked for before, the embeddings are divided
+        in their place: one pass over all columns less.
+        """
+        if 'cosine' in self.__dict__:
+            return self.cosine / temperature
+        return _product(self.x, self.rows, 1 / temperature)
 
     def select(self, rows: Tensor) -> 'MemoryReadout':
         """The readout of some of the batch's samples.
@@ -41,9 +76,19 @@ class MemoryReadout:
             rows: (P,) indices or (N,) mask.
 
         Returns:
-            The same snapshot with the rows' similarities.
+            The same snapshot for these samples; what was computed is kept.
         """
-        background = self.background
-        if background is not None:
-            background = background[rows]
-        return replace(self, cosine=self.cosine[rows], background=background)
+        part = replace(self, x=self.x[rows])
+        for name in ('cosine', 'background'):
+            if self.__dict__.get(name) is not None:
+                part.__dict__[name] = self.__dict__[name][rows]
+        return part
+
+
+def _product(x: Tensor, rows: Tensor, scale: float | None = None) -> Tensor:
+    with torch.autocast(x.device.type, enabled=False):
+        dtype = torch.promote_types(x.dtype, rows.dtype)
+        x = x.to(dtype)
+        if scale is not None:
+            x = x * scale
+        return x @ rows.to(dtype).T

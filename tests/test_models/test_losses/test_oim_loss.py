@@ -166,7 +166,7 @@ def test_survives_the_update_before_backward():
 
 def test_functional_values_per_sample():
     cosine = unit(3, 5)
-    loss, counted = oim_loss(cosine, torch.tensor([4, -1, 0]), None, 0.5)
+    loss, counted = oim_loss(cosine * 2, torch.tensor([4, -1, 0]))
     expected = -F.log_softmax(cosine * 2, dim=1)
     torch.testing.assert_close(loss[0], expected[0, 4])
     torch.testing.assert_close(loss[2], expected[2, 0])

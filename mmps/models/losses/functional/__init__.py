@@ -13,6 +13,7 @@ from .identity import (
     prototype_density,
     soft_label_loss,
     softmax_focal_loss,
+    with_margin,
 )
 from .pcnet import distance_loss, pcnet_triplet_loss
 
@@ -27,4 +28,5 @@ __all__ = [
     'prototype_density',
     'soft_label_loss',
     'softmax_focal_loss',
+    'with_margin',
 ]

@@ -14,42 +14,30 @@ _MAX_COSINE = 1 - 1e-7
 
 
 def oim_loss(
-    cosine: Tensor,
+    logits: Tensor,
     person_ids: Tensor,
     valid: Tensor | None = None,
-    temperature: float = 1 / 30,
-    margin: tuple[float, float] | None = None,
 ) -> tuple[Tensor, Tensor]:
     r"""Cross-entropy of the true identity over the memory.
 
-    ``-log softmax(cosine / temperature)[person id]`` for labelled samples, 0
-    for the others. With a margin, the true identity's cosine is replaced by
-    :func:`angular_margin` of it (FC loss).
+    ``-log softmax(logits)[person id]`` for labelled samples, 0 for the
+    others.
 
     Source: Xiao et al., "Joint Detection and Identification Feature Learning
-    for Person Search", CVPR 2017, eq. 1 and 3; with a margin Hou et al.,
-    "Improved Instance Discrimination and Feature Compactness for End-to-End
-    Person Search" (IIDFC), eq. 13.
+    for Person Search", CVPR 2017, eq. 1 and 3.
 
     Args:
-        cosine: (N, C) products of the unit embeddings with the C memory
-            rows, prototypes first.
+        logits: (N, C) products of the unit embeddings with the C memory
+            rows, prototypes first, by the temperature.
         person_ids: (N,) int64 contiguous ids, -1 for unlabelled.
         valid: (C,) bool, columns that take part; None for all. A sample
             whose own column takes no part has no loss.
-        temperature: Softmax temperature. Defaults to 1/30.
-        margin: m1 and m2 of the angular margin. Defaults to None.
 
     Returns:
         (N,) losses and (N,) bool mask of the samples that have one.
     """
-    cosine = precise(cosine)
+    logits = precise(logits)
     counted = person_ids >= 0
-    if margin is not None and cosine.size(1):
-        own = person_ids.clamp(min=0)[:, None]
-        eased = angular_margin(cosine.gather(1, own), *margin)
-        cosine = cosine.scatter(1, own, eased)
-    logits = cosine / temperature
     if valid is not None:
         # Not -inf: without any valid column the softmax would be NaN.
         logits = logits.masked_fill(~valid, torch.finfo(logits.dtype).min)
@@ -57,6 +45,29 @@ def oim_loss(
     target = person_ids.masked_fill(~counted, -1)
     loss = F.cross_entropy(logits, target, ignore_index=-1, reduction='none')
     return loss, counted
+
+
+def with_margin(
+    cosine: Tensor, person_ids: Tensor, m1: float, m2: float
+) -> Tensor:
+    r"""The true identity's cosine replaced by its :func:`angular_margin`.
+
+    Source: Hou et al., "Improved Instance Discrimination and Feature
+    Compactness for End-to-End Person Search" (IIDFC), eq. 13.
+
+    Args:
+        cosine: (N, C) similarities, prototypes first.
+        person_ids: (N,) int64 contiguous ids, -1 for unlabelled.
+        m1: Factor of the angle.
+        m2: Addend, in radians.
+
+    Returns:
+        (N, C).
+    """
+    cosine = precise(cosine)
+    own = person_ids.clamp(min=0)[:, None]
+    eased = angular_margin(cosine.gather(1, own), m1, m2)
+    return cosine.scatter(1, own, eased)
 
 
 def angular_margin(cosine: Tensor, m1: float, m2: float) -> Tensor:
@@ -99,9 +110,9 @@ def softmax_focal_loss(
 
 def person_logits(
     cosine: Tensor,
-    valid: Tensor,
+    valid: Tensor | None,
     background: Tensor,
-    background_valid: Tensor,
+    background_valid: Tensor | None,
     temperature: float = 1 / 30,
 ) -> Tensor:
     r"""Logits of "a person" and "background" from the memory (HOIM).
@@ -115,9 +126,9 @@ def person_logits(
 
     Args:
         cosine: (N, C) similarities to prototypes and queue.
-        valid: (C,) bool, columns that take part.
+        valid: (C,) bool, columns that take part; None for all.
         background: (N, B) similarities to background features.
-        background_valid: (B,) bool.
+        background_valid: (B,) bool, or None.
         temperature: Softmax temperature. Defaults to 1/30.
 
     Returns:
@@ -126,8 +137,11 @@ def person_logits(
     parts = []
     for part, mask in ((cosine, valid), (background, background_valid)):
         logits = precise(part) / temperature
-        least = torch.finfo(logits.dtype).min / 2
-        parts.append(logits.masked_fill(~mask, least).logsumexp(1))
+        if mask is not None:
+            # Finite: both may have no column at all.
+            least = torch.finfo(logits.dtype).min / 2
+            logits = logits.masked_fill(~mask, least)
+        parts.append(logits.logsumexp(1))
     return torch.stack(parts, 1)
 
 
