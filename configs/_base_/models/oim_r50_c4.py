@@ -3,8 +3,7 @@
 # an embedding from the RoI feature before and after layer4, batch norm on the
 # box deltas. Every `mmps` part can be replaced by its `type`.
 #
-# Small batches (1 or 2 per GPU): norm_cfg=dict(type='SyncBN') or, in one
-# process, norm_eval=True in the backbone (and so in shared_head).
+# Small batches (1 or 2 per GPU): see configs/oim/README.md.
 _backbone = dict(
     type='ResNet',
     depth=50,

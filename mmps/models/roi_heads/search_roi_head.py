@@ -10,7 +10,8 @@ from mmdet.registry import TASK_UTILS
 from mmdet.structures import SampleList
 from mmdet.structures.bbox import bbox2roi, get_box_tensor
 from mmdet.utils import InstanceList
-from torch import Tensor, nn
+from mmengine.model import ModuleList
+from torch import Tensor
 
 from mmps.registry import MODELS
 
@@ -89,10 +90,11 @@ class SearchRoIHead(SearchRoIPrediction, BaseRoIHead):
         )
         check_stages(self)
 
-    def _build(self, name: str, cfg: dict | Sequence | None) -> nn.ModuleList:
+    def _build(self, name: str, cfg: dict | Sequence | None) -> ModuleList:
+        # mmengine's list, which initialises what it holds; torch's does not.
         if cfg is None:
-            return nn.ModuleList()
-        return nn.ModuleList(
+            return ModuleList()
+        return ModuleList(
             MODELS.build(one) for one in per_stage(name, cfg, self.num_stages)
         )
 

@@ -2,9 +2,12 @@
 
 import pytest
 import torch
+from mmengine.config import Config
 from torch import nn
 
 from mmps.registry import MODELS
+from mmps.testing import demo_search_samples
+from mmps.testing.two_stage import build, tiny_two_stage
 
 BACKBONE = dict(
     type='mmdet.ResNet',
@@ -62,6 +65,57 @@ def test_starts_from_the_backbones_weights(tmp_path, backbone, prefix):
     assert len(list(holder.parameters())) == 2 * len(
         list(stages[0].parameters())
     )
+
+
+def test_every_stage_of_a_model_starts_from_the_checkpoint(tmp_path):
+    """SeqNet's two copies of layer4, and the backbone itself."""
+    torch.manual_seed(0)
+    source = whole(BACKBONE)
+    file = tmp_path / 'pretrained.pth'
+    torch.save(source.state_dict(), file)
+    cfg = tiny_two_stage(num_stages=2)
+    init_cfg = dict(type='Pretrained', checkpoint=str(file))
+    cfg.backbone.init_cfg = init_cfg
+    cfg.roi_head.shared_head.backbone.init_cfg = init_cfg
+    torch.manual_seed(1)
+    model = build(cfg)
+    want = source.state_dict()
+    for name, value in model.backbone.state_dict().items():
+        assert torch.equal(value, want[name]), name
+    for stage in model.roi_head.shared_heads:
+        for name, value in stage.layers.state_dict().items():
+            assert torch.equal(value, want[f'layer4.{name}']), name
+
+
+def test_frozen_batch_norm_is_one_option():
+    """As configs/oim/README.md has it."""
+    frozen = dict(norm_eval=True, norm_cfg=dict(requires_grad=False))
+    cfg = Config.fromfile('configs/oim/oim_r18_scenes.py')
+    cfg.merge_from_dict(
+        dict(
+            model=dict(
+                backbone=frozen,
+                roi_head=dict(shared_head=dict(backbone=frozen)),
+            )
+        )
+    )
+    cfg.model.roi_head.reid_head.memory.num_ids = 6
+    model = build(cfg.model).train()
+    before = {k: v.clone() for k, v in model.named_buffers()}
+    model.loss(*demo_search_samples((3, 2)))
+    moved = {
+        name.rpartition('.')[0]
+        for name, value in model.named_buffers()
+        if 'running' in name and not torch.equal(value, before[name])
+    }
+    assert moved
+    assert not any(n.startswith('backbone') for n in moved)
+    assert not any('shared_heads' in n for n in moved)
+    weights = dict(model.named_parameters())
+    assert not weights['backbone.bn1.weight'].requires_grad
+    assert not weights[
+        'roi_head.shared_heads.0.layers.0.bn1.weight'
+    ].requires_grad
 
 
 def test_a_checkpoint_given_as_pretrained(tmp_path):

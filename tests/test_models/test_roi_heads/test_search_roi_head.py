@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from mmdet.structures.bbox import bbox2roi, bbox_overlaps
+from mmengine.structures import InstanceData
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -242,6 +243,25 @@ def test_a_batch_of_two_equals_two_batches(stages):
                 torch.testing.assert_close(
                     alone.pred_instances[key], found[key]
                 )
+
+
+@pytest.mark.parametrize('stages', [1, 2])
+@pytest.mark.parametrize('queries', [(0, 0), (1, 0)])
+def test_no_proposal_is_no_error(stages, queries):
+    model = make(
+        stages,
+        bbox_head=dict(classifier=dict(type='mmps.MemoryClassifier')),
+        reid_head=dict(memory=dict(background_size=4)),
+    ).eval()
+    inputs, samples = demo_search_samples((1, 1), SIZE, queries=queries)
+    nothing = [InstanceData(bboxes=torch.zeros(0, 4)) for _ in samples]
+    with torch.no_grad():
+        x = model.extract_feat(inputs)
+        results = model.roi_head.predict(x, nothing, samples, rescale=True)
+    for result, sample, count in zip(results, samples, queries):
+        assert result.bboxes.shape == (0, 4)
+        assert result.embeddings.shape == (0, 16)
+        assert sample.query_instances.embeddings.shape == (count, 16)
 
 
 def test_queries_are_not_weighted_and_follow_flips():
