@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor
@@ -158,6 +157,7 @@ class ReIDHead(BaseModule):
         people: Tensor,
         person_ids: Tensor,
         readout: MemoryReadout,
+        background: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Losses of people; then the memory is updated.
 
@@ -166,6 +166,8 @@ class ReIDHead(BaseModule):
             people: (P,) indices of the RoIs that are people.
             person_ids: (P,) their contiguous ids, -1 for unlabelled.
             readout: The memory's answer to the people (:meth:`read`).
+            background: (M,) indices of the RoIs that are background, for a
+                memory with a queue of them. Defaults to None.
 
         Returns:
             ``loss_reid``, and ``loss_kl`` and ``loss_attention`` where
@@ -194,12 +196,10 @@ class ReIDHead(BaseModule):
                 readout,
                 person_ids,
             )
-        background = None
-        if self.memory.background_size:
-            others = people.new_ones(len(features.mean), dtype=torch.bool)
-            others[people] = False
-            background = features.embeddings.detach()[others]
+        vectors = features.embeddings.detach()
         self.memory.update(
-            features.embeddings.detach()[people], person_ids, background
+            vectors[people],
+            person_ids,
+            None if background is None else vectors[background],
         )
         return losses

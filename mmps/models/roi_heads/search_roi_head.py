@@ -215,9 +215,17 @@ class SearchRoIHead(SearchRoIPrediction, BaseRoIHead):
                         ),
                         truth[2],
                     )
-        people, person_ids = _people(samples, truth[0])
+        people, background = _people_and_background(samples)
+        person_ids = torch.cat(
+            [
+                gt.person_ids[sample.pos_assigned_gt_inds]
+                for sample, gt in zip(samples, truth[0])
+            ]
+        )
         readout = self.reid_head.read(reid, people)
-        losses.update(self.reid_head.loss(reid, people, person_ids, readout))
+        losses.update(
+            self.reid_head.loss(reid, people, person_ids, readout, background)
+        )
         if self.shallow is not None:
             losses.update(
                 self.shallow.loss(x, rois[people], person_ids, readout)
@@ -274,15 +282,18 @@ class SearchRoIHead(SearchRoIPrediction, BaseRoIHead):
         return scores, deltas, reid.embeddings
 
 
-def _people(
-    samples: Sequence[SamplingResult], gt_instances: InstanceList
+def _people_and_background(
+    samples: Sequence[SamplingResult],
 ) -> tuple[Tensor, Tensor]:
-    """Indices of the RoIs that are people, and their person ids."""
-    rows, ids, start = [], [], 0
-    for sample, gt in zip(samples, gt_instances):
-        count = len(sample.pos_priors)
-        matched = sample.pos_assigned_gt_inds
-        rows.append(torch.arange(start, start + count, device=matched.device))
-        ids.append(gt.person_ids[matched])
-        start += count + len(sample.neg_priors)
-    return torch.cat(rows), torch.cat(ids)
+    """Indices of the RoIs of both kinds; every image has its people first.
+
+    Their numbers are known to the host, so the device is not waited for.
+    """
+    counts = [(len(s.pos_priors), len(s.neg_priors)) for s in samples]
+    kinds = torch.tensor([0, 1]).repeat(len(counts))
+    kinds = kinds.repeat_interleave(torch.tensor(counts).flatten())
+    device = samples[0].pos_priors.device
+    return tuple(
+        (kinds == kind).nonzero().flatten().to(device, non_blocking=True)
+        for kind in (0, 1)
+    )

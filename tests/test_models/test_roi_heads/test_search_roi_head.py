@@ -149,6 +149,33 @@ def test_memory_is_updated_after_every_reading():
     training_loss(losses).backward()
 
 
+def test_memory_gets_people_with_their_ids_and_the_rest_as_background():
+    model = freeze_norm(make(reid_head=dict(memory=dict(background_size=6))))
+    head, seen = model.roi_head, {}
+    head.reid_head.memory.update = lambda x, ids, background: seen.update(
+        x=x, ids=ids, background=background
+    )
+    sampled = spy_on_samples(head)
+    inputs, samples = demo_search_samples((3, 0, 2), SIZE)
+    model.loss(inputs, samples)
+    x = model.extract_feat(inputs)
+    want = dict(x=[], ids=[], background=[])
+    for image, (result, sample) in enumerate(zip(sampled[0], samples)):
+        for prior in result.priors:
+            roi = torch.cat((torch.tensor([float(image)]), prior))[None]
+            vector = head.embed(head.roi_maps(0, x, roi)).embeddings[0]
+            gt = sample.gt_instances
+            overlap = bbox_overlaps(prior[None], gt.bboxes)[0]
+            if len(gt) and overlap.max() >= 0.5:
+                want['x'].append(vector)
+                want['ids'].append(int(gt.person_ids[overlap.argmax()]))
+            else:
+                want['background'].append(vector)
+    assert seen['ids'].tolist() == want['ids']
+    for name in ('x', 'background'):
+        torch.testing.assert_close(seen[name], torch.stack(want[name]))
+
+
 @pytest.mark.parametrize('people', [(0, 0), (1, 0)])
 def test_images_without_people(people):
     model = make(
