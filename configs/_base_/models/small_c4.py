@@ -6,6 +6,8 @@ _backbone = dict(
     frozen_stages=-1,
     # Stride 8: people are 50 to 90 pixels high.
     strides=(1, 2, 1),
+    # From scratch, blocks that start as the identity learn slowly.
+    zero_init_residual=False,
     init_cfg=None,
 )
 small_bbox_head = dict(in_channels=256, roi_feat_size=(6, 3))
