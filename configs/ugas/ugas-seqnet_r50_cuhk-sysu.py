@@ -12,3 +12,5 @@ param_scheduler = _base_.param_scheduler
 param_scheduler[1].update(
     milestones=[16 * _base_.epoch], end=20 * _base_.epoch
 )
+# SeqNet's code decays every parameter.
+optim_wrapper = dict(paramwise_cfg=None)

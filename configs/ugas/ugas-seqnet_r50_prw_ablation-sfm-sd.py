@@ -1,9 +1,12 @@
 # UGAS, ablation (c): SFM with self-distillation, without uncertainty.
 _base_ = 'ugas-seqnet_r50_prw.py'
 
+# Without variances, SeqNet's own start of the projection.
+_reid_head = dict(projection=dict(init_std=0.01), uncertainty=None)
 model = dict(
     roi_head=dict(
-        reid_head=dict(uncertainty=None),
-        shallow=dict(reid_head=dict(uncertainty=None)),
+        reid_head=_reid_head,
+        shallow=dict(reid_head=_reid_head),
     )
 )
+del _reid_head

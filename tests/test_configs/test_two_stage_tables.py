@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from torch import nn
 
 ROOT = Path(__file__).parents[2] / 'configs'
 REID, BBOX = 'roi_head.reid_head', 'roi_head.bbox_head'
@@ -26,7 +28,7 @@ ROWS = {
     'hoim/hoim_r50_prw': (
         'oim/oim_r50_prw',
         f'{BBOX}.classifier {BBOX}.loss_cls {BBOX}.loss_bbox {REID}.memory '
-        f'{REID}.loss_reid train_cfg.rcnn',
+        f'{REID}.loss_reid',
     ),
     'fdps/fdps_r50_prw': (
         'oim/oim_r50_prw',
@@ -119,7 +121,8 @@ ROWS = {
     },
     f'{UGAS}_ablation-sfm-sd': (
         UGAS,
-        f'{REID}.uncertainty {SHALLOW}.reid_head.uncertainty',
+        f'{REID}.uncertainty {SHALLOW}.reid_head.uncertainty '
+        f'{REID}.projection.init_std {SHALLOW}.reid_head.projection.init_std',
     ),
     f'{UGAS}_ablation-sfm': (
         f'{UGAS}_ablation-sfm-sd',
@@ -127,11 +130,11 @@ ROWS = {
     ),
     f'{UGAS}_ablation-ug': (
         'seqnet/seqnet_r50_prw',
-        f'{REID}.uncertainty',
+        f'{REID}.uncertainty {REID}.projection.init_std',
     ),
     UGAS: (
         'seqnet/seqnet_r50_prw',
-        f'{REID}.uncertainty {SHALLOW} neck '
+        f'{REID}.uncertainty {REID}.projection.init_std {SHALLOW} neck '
         'backbone.out_indices test_cfg.rcnn.embedding',
     ),
     **{
@@ -145,8 +148,11 @@ ROWS = {
 }
 
 
+PARTS = ('loss_attention', 'attention', 'uncertainty', 'loss_distill')
+
+
 def flat(node, path=''):
-    """Leaves of a config that are not None, by their dotted names."""
+    """Leaves of a config by their dotted names; parts set to None are none."""
     if isinstance(node, dict):
         pairs = node.items()
     elif isinstance(node, (list, tuple)) and any(
@@ -154,7 +160,8 @@ def flat(node, path=''):
     ):
         pairs = enumerate(node)
     else:
-        return {} if node is None else {path[1:]: node}
+        absent = node is None and path.rpartition('.')[2] in PARTS
+        return {} if absent else {path[1:]: node}
     leaves = {}
     for key, value in pairs:
         leaves.update(flat(value, f'{path}.{key}'))
@@ -170,7 +177,11 @@ def test_row_differs_by_what_it_names(name):
     base, allowed = ROWS[name]
     allowed = allowed.split()
     one, other = model(name), model(base)
-    differs = {key for key in {*one, *other} if one.get(key) != other.get(key)}
+    differs = {
+        key
+        for key in {*one, *other}
+        if one.get(key, ...) != other.get(key, ...)
+    }
     used = set()
     for key in differs:
         match = [a for a in allowed if (key + '.').startswith(a + '.')]
@@ -249,3 +260,123 @@ def test_low_resolution_frames():
         assert pipeline[1].factor == 3
         train = cfg.train_dataloader.dataset.pipeline
         assert 'mmps.Downscale' not in [t.type for t in train]
+
+
+ROI = 'roi_head'
+VALUES = {
+    'oim/oim_r50_prw': {
+        'rpn_head.anchor_generator.ratios': [0.5, 1.0, 2.0],
+        'rpn_head.anchor_generator.scales': [2, 4, 8, 16, 32],
+        f'{BBOX}.loss_bbox.loss_weight': 1.0,
+        f'{REID}.memory.queue_size': 500,
+        f'{REID}.memory.update.momentum': 0.5,
+        'train_cfg.rcnn.sampler.num': 128,
+        'train_cfg.rcnn.sampler.pos_fraction': 0.5,
+        'train_cfg.rcnn.assigner.neg_iou_thr': 0.5,
+        'train_cfg.rpn_proposal.nms_pre': 12000,
+        'train_cfg.rpn_proposal.max_per_img': 2000,
+        'test_cfg.rpn.max_per_img': 300,
+    },
+    'nae/nae_r50_prw': {
+        f'{BBOX}.loss_bbox.loss_weight': 10.0,
+        f'{REID}.projection.in_channels': [1024, 2048],
+        'test_cfg.rcnn.confidence_weighted': True,
+        'test_cfg.rcnn.nms.iou_threshold': 0.4,
+    },
+    'seqnet/seqnet_r50_prw': {
+        f'{BBOX}.0.loss_bbox.loss_weight': 10.0,
+        f'{BBOX}.0.reg_norm': False,
+        f'{BBOX}.1.loss_bbox.loss_weight': 1.0,
+        'test_cfg.rcnn.score_from': 'first',
+        'test_cfg.rcnn.nms.iou_threshold': 0.5,
+        'test_cfg.rcnn.before_last.nms.iou_threshold': 0.4,
+    },
+    'hoim/hoim_r50_cuhk-sysu': {
+        f'{BBOX}.loss_bbox.loss_weight': 10.0,
+        f'{REID}.memory.background_size': 5000,
+        f'{REID}.memory.queue_size': 5000,
+    },
+    'fdps/fdps-boim_r50_prw': {
+        f'{BBOX}.decomposition.type': 'mmps.MarginalDecomposition',
+        f'{REID}.loss_reid.type': 'mmps.BOIMLoss',
+    },
+    IIDFC: {
+        'rpn_head.loss_cls.loss_weight': 1.0,
+        'rpn_head.loss_bbox.loss_weight': 5.0,
+        f'{BBOX}.loss_bbox.loss_weight': 5.0,
+        f'{REID}.loss_reid.margin.m1': 0.9,
+        f'{REID}.loss_reid.margin.m2': 0.1,
+        'rpn_head.anchor_generator.ratios': [
+            *(0.9, 1.4, 1.9, 2.3, 2.5, 2.7, 2.9, 3.1, 3.5, 4.0, 4.6, 5.2)
+        ],
+        'backbone.base_width': 26,
+        'backbone.scales': 4,
+    },
+    'iidfc/iidfc-release_res2net50_prw': {
+        f'{REID}.loss_reid.margin.m2': 0.003
+    },
+    f'{IIDFC}_table7-arcface': {
+        f'{REID}.loss_reid.margin.m1': 1.0,
+        f'{REID}.loss_reid.margin.m2': 0.5,
+    },
+    f'{IIDFC}_table7-sphereface': {
+        f'{REID}.loss_reid.margin.m1': 1.35,
+        f'{REID}.loss_reid.margin.m2': 0.0,
+    },
+    PGSFL: {
+        'rpn_head.anchor_generator.ratios': [1.0, 2.0, 3.0],
+        'rpn_head.anchor_generator.scales': [8, 16, 32],
+        f'{REID}.memory.update.temperature': 0.05,
+        f'{REID}.loss_attention.loss_weight': 0.1,
+        f'{REID}.projection.init_std': None,
+    },
+    f'{PGSFL}_table2-amu-003': {f'{REID}.memory.update.temperature': 0.03},
+    f'{PGSFL}_table2-amu-005': {f'{REID}.memory.update.temperature': 0.05},
+    f'{PGSFL}_table2-amu-01': {f'{REID}.memory.update.temperature': 0.1},
+    f'{PGSFL}_table2-pga-amu-003': {f'{REID}.memory.update.temperature': 0.03},
+    f'{PGSFL}_table2-pga-amu-01': {f'{REID}.memory.update.temperature': 0.1},
+    'pgsfl/pgsfl-dc5_r50_prw': {
+        f'{ROI}.shared_head.stride': 1,
+        f'{ROI}.shared_head.dilation': 2,
+    },
+    UGAS: {
+        f'{SHALLOW}.roi_extractor.featmap_strides': [4, 8],
+        f'{SHALLOW}.roi_extractor.roi_layer.output_size': 14,
+        f'{SHALLOW}.reid_head.projection.embed_dims': 256,
+        f'{SHALLOW}.reid_head.memory.queue_size': 500,
+        f'{REID}.memory.queue_size': 500,
+        'neck.in_channels': [256, 512],
+        'test_cfg.rcnn.embedding': 'concat',
+    },
+}
+
+
+@pytest.mark.parametrize('name', VALUES)
+def test_values_are_the_papers(name):
+    leaves = model(name)
+    assert {key: leaves[key] for key in VALUES[name]} == VALUES[name]
+
+
+@pytest.mark.parametrize(
+    ('name', 'decayed'),
+    [
+        ('oim/oim_r50_prw', False),
+        ('nae/nae_r50_prw', False),
+        ('seqnet/seqnet_r50_prw', True),
+        ('ugas/ugas-seqnet_r50_cuhk-sysu', True),
+        ('pgsfl/pgsfl_r50_prw', True),
+    ],
+)
+def test_weight_decay_of_biases(name, decayed):
+    cfg = Config.fromfile(ROOT / f'{name}.py').optim_wrapper
+    layer = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    optimizer = build_optim_wrapper(layer, cfg).optimizer
+    decay = {
+        id(p): group['weight_decay']
+        for group in optimizer.param_groups
+        for p in group['params']
+    }
+    base = cfg.optimizer.weight_decay
+    for name, parameter in layer.named_parameters():
+        keeps = decayed or 'bias' not in name
+        assert decay[id(parameter)] == (base if keeps else 0), name

@@ -20,5 +20,4 @@ model = dict(
             loss_reid=dict(type='mmps.HOIMLoss'),
         ),
     ),
-    train_cfg=dict(rcnn=dict(assigner=dict(neg_iou_thr=0.1))),
 )

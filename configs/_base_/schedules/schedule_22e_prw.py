@@ -25,6 +25,8 @@ param_scheduler = [
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='SGD', lr=3e-3, momentum=0.9, weight_decay=5e-4),
+    # No decay for biases, those of batch norm included.
+    paramwise_cfg=dict(custom_keys=dict(bias=dict(decay_mult=0.0))),
     clip_grad=dict(max_norm=10),
 )
 # Total batch that the learning rate is meant for, see --auto-scale-lr.

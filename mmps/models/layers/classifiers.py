@@ -2,7 +2,8 @@
 
 A classifier maps what a RoI gives, the box head's feature and the re-id
 branch's :class:`ReIDFeatures`, to (N, 2) logits, person first. ``needs_reid``
-says whether it reads the latter.
+says whether it reads the latter, ``needs_readout`` whether the memory has to
+answer for all RoIs, ``needs_background`` whether with a background queue.
 """
 
 import torch
@@ -103,10 +104,11 @@ class MemoryClassifier(nn.Module):
 
     Args:
         in_channels: Not needed; every classifier takes it.
-        temperature: Of the softmax. Defaults to 1/30.
+        temperature: Of the softmax, as of the re-id loss. Defaults to 1/30.
     """
 
     needs_reid = True
+    needs_readout = True
     needs_background = True
 
     def __init__(

@@ -19,8 +19,8 @@ class ReIDFeatures(NamedTuple):
             guidance, else None.
         attention: (N, H, W) weights of the pooling, or None.
         map: (N, D, H, W) projected map where the pooling reads one, or None.
-        readout: The memory's answer to ``sampled`` where it was asked for,
-            else None.
+        readout: The memory's answer to ``embeddings`` where a classifier asks
+            for it, else None.
     """
 
     mean: Tensor

@@ -74,6 +74,8 @@ class BOIMLoss(OIMLoss):
         self, readout: MemoryReadout, target: Tensor
     ) -> tuple[Tensor, Tensor]:
         """See :meth:`OIMLoss.sample_losses`."""
+        # Asked for first, the cosines serve both terms.
+        cosine = readout.cosine[:, : readout.num_ids]
         loss, counted = super().sample_losses(readout, target)
         if self.use_density:
             if self.training:
@@ -81,7 +83,7 @@ class BOIMLoss(OIMLoss):
             loss = self.density * loss
         if self.use_negatives:
             negatives = hard_negative_loss(
-                readout.cosine[:, : readout.num_ids],
+                cosine,
                 target,
                 readout.filled[: readout.num_ids],
                 self.sigma,

@@ -57,14 +57,15 @@ class HOIMLoss(OIMLoss):
             loss = softmax_focal_loss(loss, self.alpha, self.gamma)
         loss = self.lambda_scale * loss
         if readout.background is not None:
-            logits = person_logits(
-                readout.cosine,
-                readout.valid,
-                readout.background,
-                readout.background_valid,
-                self.temperature,
-            )
-            loss = logits.detach().softmax(1)[:, 0].square() * loss
+            with torch.no_grad():
+                logits = person_logits(
+                    readout.cosine,
+                    readout.valid,
+                    readout.background,
+                    readout.background_valid,
+                    self.temperature,
+                )
+            loss = logits.softmax(1)[:, 0].square() * loss
         return loss, counted
 
     def default_avg_factor(self, counted: Tensor) -> float:

@@ -97,7 +97,9 @@ class OIMLoss(nn.Module):
         if self.margin is None:
             logits = readout.logits(self.temperature)
         else:
-            cosine = with_margin(readout.cosine, target, *self.margin)
+            cosine = with_margin(
+                readout.cosine, target, readout.filled, *self.margin
+            )
             logits = cosine / self.temperature
         return oim_loss(logits, target, readout.valid)
 

@@ -28,7 +28,8 @@ class PrototypeGuidanceLoss(nn.Module):
     Args:
         loss_weight: Lambda. Defaults to 0.1.
         warmup_iters: Steps after which the weight holds in any case; one
-            epoch of the data set. Defaults to 1500.
+            epoch of the data set (with n processes an n-th of what one
+            needs). Defaults to 1500.
     """
 
     def __init__(

@@ -1,5 +1,6 @@
 """Self-distillation from the deep to the shallow branch."""
 
+import torch
 from torch import Tensor, nn
 
 from mmps.registry import MODELS
@@ -40,10 +41,29 @@ class SoftLabelLoss(nn.Module):
         Returns:
             () loss; a zero in the graph for N = 0.
         """
-        valid = teacher.valid
-        if student.valid is not None:
-            valid = student.valid if valid is None else valid & student.valid
         loss = soft_label_loss(
-            teacher.cosine, student.cosine, valid, self.temperature
+            teacher.cosine,
+            student.cosine,
+            same_columns(teacher, student),
+            self.temperature,
         )
         return self.loss_weight * loss.sum() / max(len(loss), 1)
+
+
+def same_columns(one: MemoryReadout, other: MemoryReadout) -> Tensor:
+    """(L + Q,) bool, columns that stand for the same people and take part.
+
+    Prototypes always do. Queues that were filled side by side have equal
+    pointers; if only one came with a checkpoint, their slots hold different
+    people for good, and none of them takes part.
+    """
+    queue = torch.arange(len(one.filled), device=one.filled.device)
+    queue = queue >= one.num_ids
+    same = (one.queue_pointer == other.queue_pointer) & (
+        one.filled == other.filled
+    )
+    same = same | ~queue
+    for readout in (one, other):
+        if readout.valid is not None:
+            same = same & readout.valid
+    return same

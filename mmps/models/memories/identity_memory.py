@@ -231,6 +231,7 @@ class IdentityMemory(nn.Module):
             valid=self._takes_part(filled),
             filled=filled,
             num_ids=self.num_ids,
+            queue_pointer=self.queue_pointer.clone(),
             background_rows=background,
             background_valid=background_valid,
         )

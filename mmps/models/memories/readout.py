@@ -24,6 +24,7 @@ class MemoryReadout:
             if all do.
         filled: (L + Q,) bool, rows that hold a feature.
         num_ids: L, number of labelled identities.
+        queue_pointer: () int64, the queue's next slot.
         background_rows: (B, D) snapshot of the background queue; None if the
             memory has none.
         background_valid: (B,) bool, its columns that take part; None if all
@@ -35,6 +36,7 @@ class MemoryReadout:
     valid: Tensor | None
     filled: Tensor
     num_ids: int
+    queue_pointer: Tensor
     background_rows: Tensor | None = None
     background_valid: Tensor | None = None
 

@@ -134,14 +134,16 @@ class AdaptiveMomentumUpdate(BaseUpdateRule):
 
     Args:
         temperature: Of the sigmoid. Defaults to 0.05.
-        max_repeats: See :class:`MomentumUpdate`. Defaults to 64.
+        max_repeats: See :class:`MomentumUpdate`. What it leaves out may matter
+            here, if later samples weigh next to nothing. Defaults to None:
+            exact, one synchronisation per step on an accelerator.
 
     Raises:
         ValueError: An argument is out of range.
     """
 
     def __init__(
-        self, temperature: float = 0.05, max_repeats: int | None = 64
+        self, temperature: float = 0.05, max_repeats: int | None = None
     ) -> None:
         super().__init__()
         if not temperature > 0:

@@ -142,12 +142,14 @@ class ReIDHead(BaseModule):
             log_variance,
             attention,
             projected,
-            self.memory(sampled) if with_readout else None,
+            # Sampling noise must not enter detection.
+            self.memory(embeddings) if with_readout else None,
         )
 
     def read(self, features: ReIDFeatures, people: Tensor) -> MemoryReadout:
         """The memory's answer to some RoIs of a batch, (P,) indices."""
-        if features.readout is None:
+        sampled = features.sampled is not features.embeddings
+        if sampled or features.readout is None:
             return self.memory(features.sampled[people])
         return features.readout.select(people)
 

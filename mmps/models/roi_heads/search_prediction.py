@@ -13,9 +13,6 @@ from torch import Tensor
 
 from ..utils import boxes_in_input
 
-SCORES = ('first', 'last', 'mean')
-EMBEDDINGS = ('concat', 'deep', 'shallow', 'mean')
-
 
 class SearchRoIPrediction:
     """Detections, their embeddings and those of query boxes in one pass.
@@ -193,22 +190,15 @@ def combine(deep: Tensor, shallow: Tensor, how: str) -> Tensor:
     Args:
         deep: (N, D).
         shallow: (N, D'); D' = D for the mean.
-        how: One of :data:`EMBEDDINGS`.
+        how: 'concat', 'mean', 'deep' or 'shallow'.
 
     Returns:
         (N, D + D') or (N, D), unit length.
-
-    Raises:
-        ValueError: ``how`` is unknown.
     """
     if how == 'concat':
         return torch.cat((deep, shallow), 1) / 2**0.5
     if how == 'mean':
         return F.normalize(deep + shallow, dim=1)
-    if how not in EMBEDDINGS:
-        raise ValueError(
-            f'test_cfg.embedding must be one of {EMBEDDINGS}, got {how!r}'
-        )
     return deep if how == 'deep' else shallow
 
 

@@ -11,6 +11,7 @@ from mmdet.structures import SampleList
 from mmdet.structures.bbox import bbox2roi, get_box_tensor
 from mmdet.utils import InstanceList
 from mmengine.model import ModuleList
+from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmps.registry import MODELS
@@ -154,7 +155,7 @@ class SearchRoIHead(SearchRoIPrediction, BaseRoIHead):
         """Embeddings of the last stage's RoI maps."""
         classifier = getattr(self.bbox_head[-1], 'classifier', None)
         return self.reid_head(
-            maps, with_readout=getattr(classifier, 'needs_background', False)
+            maps, with_readout=getattr(classifier, 'needs_readout', False)
         )
 
     def detect(
@@ -214,7 +215,11 @@ class SearchRoIHead(SearchRoIPrediction, BaseRoIHead):
                             bbox_targets=found['bbox_targets'],
                         ),
                         truth[2],
-                    )
+                    ) or [
+                        # mmdet gives nothing at all for no RoI at all.
+                        InstanceData(bboxes=rois.new_zeros(0, 4))
+                        for _ in samples
+                    ]
         people, background = _people_and_background(samples)
         person_ids = torch.cat(
             [
@@ -223,13 +228,14 @@ class SearchRoIHead(SearchRoIPrediction, BaseRoIHead):
             ]
         )
         readout = self.reid_head.read(reid, people)
-        losses.update(
-            self.reid_head.loss(reid, people, person_ids, readout, background)
-        )
         if self.shallow is not None:
+            # First: the deep loss can use the cosines that SD asks for.
             losses.update(
                 self.shallow.loss(x, rois[people], person_ids, readout)
             )
+        losses.update(
+            self.reid_head.loss(reid, people, person_ids, readout, background)
+        )
         return losses
 
     def _sample(

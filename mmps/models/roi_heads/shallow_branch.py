@@ -12,7 +12,6 @@ from mmps.registry import MODELS
 
 from ..layers.reid_features import ReIDFeatures
 from ..memories import MemoryReadout
-from ..utils import not_bfloat16
 
 
 @MODELS.register_module()
@@ -61,7 +60,7 @@ class AttentiveRoIExtractor(BaseRoIExtractor):
             rois = self.roi_rescale(rois, roi_scale_factor)
         maps = torch.stack(
             [
-                layer(not_bfloat16(feat), rois)
+                layer(feat.float(), rois)
                 for layer, feat in zip(self.roi_layers, feats, strict=True)
             ],
             1,
@@ -140,12 +139,14 @@ class ShallowBranch(BaseModule):
         features = self(x, rois)
         people = torch.arange(len(rois), device=rois.device)
         readout = self.reid_head.read(features, people)
+        distill = {}
+        if self.loss_distill is not None:
+            # First: the re-id loss can use the cosines that this asks for.
+            distill['loss_distill'] = self.loss_distill(deep, readout)
         losses = {
             name.replace('loss_', 'loss_shallow_', 1): value
             for name, value in self.reid_head.loss(
                 features, people, person_ids, readout
             ).items()
         }
-        if self.loss_distill is not None:
-            losses['loss_distill'] = self.loss_distill(deep, readout)
-        return losses
+        return {**losses, **distill}

@@ -7,6 +7,12 @@ from torch import nn
 
 from ..memories import CircularQueue
 
+# The first is the default.
+TEST_CHOICES = dict(
+    score_from=('last', 'first', 'mean'),
+    embedding=('concat', 'mean', 'deep', 'shallow'),
+)
+
 
 def per_stage(name: str, value: Any, num_stages: int) -> list:
     """One value per stage; a single one is used for all of them.
@@ -38,6 +44,7 @@ def check_stages(head: nn.Module) -> None:
     Raises:
         ValueError: Names two parts and the reason.
     """
+    _check_test_cfg(head.test_cfg or {})
     reid = head.reid_head
     maps = 2 if head.shared_heads else 1
     if reid.num_levels > maps:
@@ -81,6 +88,15 @@ def check_stages(head: nn.Module) -> None:
             )
     if head.shallow is not None:
         _check_shallow(head)
+
+
+def _check_test_cfg(cfg: dict) -> None:
+    for name, choices in TEST_CHOICES.items():
+        if cfg.get(name, choices[0]) not in choices:
+            raise ValueError(
+                f'SearchRoIHead: test_cfg.{name} must be one of {choices}, '
+                f'got {cfg[name]!r}'
+            )
 
 
 def _check_shallow(head: nn.Module) -> None:

@@ -32,7 +32,7 @@ def loop_loss(memory, x, person_ids, m1, m2, temperature):
         logits = []
         for j, row in enumerate(rows):
             cosine = (feature * row).sum()
-            if j == person:
+            if j == person and row.any():
                 cosine = loop_margin(cosine, m1, m2)
             logits.append(cosine / temperature)
         terms.append(torch.logsumexp(torch.stack(logits), 0) - logits[person])

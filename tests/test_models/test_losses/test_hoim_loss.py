@@ -30,7 +30,7 @@ def loop_loss(memory, x, ids, temperature, alpha, gamma, scale, margin=None):
         logits = []
         for j, row in enumerate([*memory.prototypes, *memory.queue]):
             cosine = (feature * row).sum()
-            if margin and j == person:
+            if margin and j == person and row.any():
                 cosine = torch.cos(margin[0] * torch.acos(cosine) + margin[1])
             logits.append(cosine / temperature)
         p = torch.stack(logits).softmax(0)[person]

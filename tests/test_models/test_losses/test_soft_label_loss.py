@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from mmps.models.losses import SoftLabelLoss
+from mmps.models.losses.soft_label_loss import same_columns
 from mmps.models.memories import IdentityMemory
 
 
@@ -34,6 +35,23 @@ def test_value_and_gradient(seen_memory, unit, unfilled):
     (want_grad,) = torch.autograd.grad(want, shallow)
     assert grads[0] is None
     torch.testing.assert_close(grads[1], want_grad)
+
+
+def test_queues_that_are_not_in_step_take_no_part(seen_memory, unit):
+    """As after loading a checkpoint without the shallow branch."""
+    deep, shallow = seen_memory(), seen_memory()
+    x = unit(3, seed=4)
+    nobody = torch.tensor([], dtype=torch.long)
+    deep.update(unit(1, seed=6), torch.tensor([-1]))
+    shallow.update(unit(0), nobody)
+    teacher, student = deep(x), shallow(unit(3, seed=5))
+    assert same_columns(teacher, student).tolist() == [True] * 4 + [False] * 4
+    loss = SoftLabelLoss(0.1)(teacher, student)
+    valid = torch.arange(8) < 4
+    want = loop_kl(teacher.cosine, student.cosine, valid, 0.1)
+    torch.testing.assert_close(loss, want)
+    shallow.update(unit(1, seed=7), torch.tensor([-1]))
+    assert same_columns(deep(x), shallow(x)).all()
 
 
 def test_equal_readouts_have_no_loss(seen_memory, unit):

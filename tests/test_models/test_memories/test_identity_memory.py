@@ -180,7 +180,7 @@ def test_casts_of_the_model_keep_the_precision():
     [
         dict(),
         dict(queue=dict(type='mmps.SelectiveRefreshQueue'), background_size=4),
-        dict(update=dict(type='mmps.AdaptiveMomentumUpdate')),
+        dict(update=dict(type='mmps.AdaptiveMomentumUpdate', max_repeats=9)),
     ],
     ids=['oim', 'hoim', 'pgsfl'],
 )

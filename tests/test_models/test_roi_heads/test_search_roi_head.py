@@ -1,5 +1,7 @@
 """The RoI head: losses and predictions against loops over RoIs."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -8,7 +10,6 @@ from mmengine.structures import InstanceData
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mmps.models.roi_heads.search_prediction import combine
 from mmps.registry import MODELS
 from mmps.testing import demo_search_samples
 from mmps.testing.two_stage import (
@@ -176,23 +177,117 @@ def test_memory_gets_people_with_their_ids_and_the_rest_as_background():
         torch.testing.assert_close(seen[name], torch.stack(want[name]))
 
 
-@pytest.mark.parametrize('people', [(0, 0), (1, 0)])
-def test_images_without_people(people):
-    model = make(
+ONE_LEVEL = dict(type='mmps.LinearProjection', in_channels=[64], embed_dims=16)
+METHODS = {
+    'oim': dict(),
+    'nae+ug': dict(
         bbox_head=dict(classifier=dict(type='mmps.NormClassifier')),
         reid_head=dict(uncertainty=dict(type='mmps.UncertaintyGuidance')),
-    ).train()
+    ),
+    'nae-plus': dict(
+        bbox_head=dict(classifier=dict(type='mmps.PixelNormClassifier')),
+        reid_head=dict(
+            pooling=dict(type='mmps.NormAttention'), projection=ONE_LEVEL
+        ),
+    ),
+    'iidfc': dict(
+        bbox_head=dict(
+            classifier=dict(type='mmps.MemoryClassifier'),
+            loss_cls=dict(type='mmps.SoftmaxFocalLoss'),
+            loss_bbox=dict(type='mmps.IRRLoss'),
+        ),
+        reid_head=dict(
+            memory=dict(background_size=6),
+            loss_reid=dict(type='mmps.HOIMLoss', margin=dict(m1=0.9, m2=0.1)),
+        ),
+        attention=dict(type='mmps.PedestrianAttention'),
+    ),
+    'pgsfl': dict(
+        reid_head=dict(
+            pooling=dict(
+                type='mmps.PrototypeGuidedAttention',
+                channels=16,
+                size=(4, 4),
+            ),
+            projection=ONE_LEVEL,
+            loss_attention=dict(type='mmps.PrototypeGuidanceLoss'),
+        )
+    ),
+    'ugas': dict(
+        reid_head=dict(uncertainty=dict(type='mmps.UncertaintyGuidance')),
+        shallow=shallow_branch(loss_distill=dict(type='mmps.SoftLabelLoss')),
+    ),
+}
+
+
+def method(name, num_stages=1):
+    """A tiny model of one of the methods."""
+    torch.manual_seed(0)
+    cfg = tiny_two_stage(num_stages, **deepcopy(METHODS[name]))
+    return build(shallow_neck(cfg) if name == 'ugas' else cfg)
+
+
+@pytest.mark.parametrize('people', [(0, 0), (1, 0)])
+@pytest.mark.parametrize('stages', [1, 2])
+@pytest.mark.parametrize('name', METHODS)
+def test_images_without_people_train_every_parameter(name, stages, people):
+    """So that no process waits for another's gradient."""
+    model = method(name, stages).train()
     inputs, samples = demo_search_samples(people, SIZE)
     losses = model.loss(inputs, samples)
     total = training_loss(losses)
     assert total.isfinite()
     total.backward()
-    assert all(
-        p.grad is None or p.grad.isfinite().all() for p in model.parameters()
+    assert [n for n, p in model.named_parameters() if p.grad is None] == []
+    assert all(p.grad.isfinite().all() for p in model.parameters())
+
+
+@pytest.mark.parametrize('stages', [1, 2])
+@pytest.mark.parametrize('name', METHODS)
+def test_no_roi_at_all_in_training(name, stages):
+    model = method(name, stages).train()
+    inputs, samples = demo_search_samples((0, 0), SIZE)
+    x = model.extract_feat(inputs)
+    nothing = [InstanceData(bboxes=torch.zeros(0, 4)) for _ in samples]
+    losses = model.roi_head.loss(x, nothing, samples)
+    total = training_loss(losses)
+    assert total.isfinite()
+    total.backward()
+
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize('name', METHODS)
+def test_every_method_trains_under_autocast(name, dtype):
+    model = method(name).train()
+    inputs, samples = demo_search_samples((3, 2), SIZE)
+    with torch.autocast('cpu', dtype=dtype):
+        losses = model.loss(inputs, samples)
+    total = training_loss(losses)
+    assert total.dtype == torch.float32
+    assert total.isfinite()
+    total.backward()
+    assert all(p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_detection_by_the_memory_does_not_see_sampling_noise():
+    model = freeze_norm(
+        make(
+            bbox_head=dict(classifier=dict(type='mmps.MemoryClassifier')),
+            reid_head=dict(
+                memory=dict(background_size=6),
+                uncertainty=dict(type='mmps.UncertaintyGuidance'),
+            ),
+        )
     )
-    missing = [n for n, p in model.named_parameters() if p.grad is None]
-    # mmdet leaves box deltas out of the graph without a positive.
-    assert all('bbox_head' in name for name in missing), missing
+    maps = [torch.randn(5, 32, 8, 8), torch.randn(5, 64, 4, 4)]
+    head = model.roi_head
+    logits = [head.detect(0, maps, head.embed(maps))[0] for _ in range(2)]
+    assert torch.equal(*logits)
+    features = head.embed(maps)
+    people = torch.tensor([3, 1])
+    torch.testing.assert_close(
+        head.reid_head.read(features, people).x, features.sampled[people]
+    )
 
 
 def rois_of_proposals(model, inputs, samples):
@@ -459,9 +554,12 @@ def test_shallow_and_deep_are_combined_as_told(how):
     torch.testing.assert_close(results[0].query_instances.embeddings, want)
 
 
-def test_unknown_combination_of_embeddings():
-    with pytest.raises(ValueError, match="got 'sum'"):
-        combine(torch.zeros(1, 2), torch.zeros(1, 2), 'sum')
+@pytest.mark.parametrize('option', ['score_from', 'embedding'])
+def test_unknown_choice_in_test_cfg(option):
+    cfg = tiny_two_stage(2)
+    cfg.test_cfg.rcnn[option] = 'sum'
+    with pytest.raises(ValueError, match=f"test_cfg.{option} .* got 'sum'"):
+        MODELS.build(cfg)
 
 
 class Ops(TorchDispatchMode):

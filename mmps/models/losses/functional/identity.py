@@ -48,9 +48,15 @@ def oim_loss(
 
 
 def with_margin(
-    cosine: Tensor, person_ids: Tensor, m1: float, m2: float
+    cosine: Tensor,
+    person_ids: Tensor,
+    filled: Tensor,
+    m1: float,
+    m2: float,
 ) -> Tensor:
     r"""The true identity's cosine replaced by its :func:`angular_margin`.
+
+    An unfilled prototype has no angle and keeps its logit of 0.
 
     Source: Hou et al., "Improved Instance Discrimination and Feature
     Compactness for End-to-End Person Search" (IIDFC), eq. 13.
@@ -58,6 +64,7 @@ def with_margin(
     Args:
         cosine: (N, C) similarities, prototypes first.
         person_ids: (N,) int64 contiguous ids, -1 for unlabelled.
+        filled: (C,) bool, rows that hold a feature.
         m1: Factor of the angle.
         m2: Addend, in radians.
 
@@ -66,8 +73,9 @@ def with_margin(
     """
     cosine = precise(cosine)
     own = person_ids.clamp(min=0)[:, None]
-    eased = angular_margin(cosine.gather(1, own), m1, m2)
-    return cosine.scatter(1, own, eased)
+    plain = cosine.gather(1, own)
+    eased = angular_margin(plain, m1, m2)
+    return cosine.scatter(1, own, torch.where(filled[own], eased, plain))
 
 
 def angular_margin(cosine: Tensor, m1: float, m2: float) -> Tensor:

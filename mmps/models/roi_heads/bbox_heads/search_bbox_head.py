@@ -186,6 +186,7 @@ class SearchBBoxHead(BBoxHead):
             )
         target = inside[1][:, :, None] & inside[0][:, None, :]
         target = target & (labels == 0)[:, None, None]
-        return self.loss_cls.loss_weight * F.binary_cross_entropy_with_logits(
-            logits.float(), target.float()
+        total = F.binary_cross_entropy_with_logits(
+            logits.float(), target.float(), reduction='sum'
         )
+        return self.loss_cls.loss_weight * total / max(target.numel(), 1)
