@@ -1,8 +1,8 @@
 """Every part of the two-stage methods with every other one.
 
-All pairs of choices are covered (the full product of the valid combinations
-would be several thousand models); each combination trains a step and
-predicts. Pairs that make no sense end in an error that names both parts.
+All pairs of choices are covered (the full product has over a million); each
+combination trains a step and predicts. Pairs that make no sense end in an
+error that names both parts.
 """
 
 import itertools

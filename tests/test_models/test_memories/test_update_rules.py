@@ -341,3 +341,22 @@ def test_adaptive_options_out_of_range():
         AdaptiveMomentumUpdate(0)
     with pytest.raises(ValueError, match='max_repeats must be None or'):
         AdaptiveMomentumUpdate(max_repeats=0)
+
+
+def test_adaptive_is_exact_for_many_samples_on_an_accelerator():
+    """Early samples matter where late ones look like the rival."""
+    prototypes = unit(2, 8, 1)
+    filled = torch.ones(2, dtype=torch.bool)
+    good = F.normalize(prototypes[:1] + 0.3 * unit(60, 8, 2), dim=1)
+    bad = F.normalize(prototypes[1:] + 0.1 * unit(64, 8, 3), dim=1)
+    x, ids = torch.cat((good, bad)), torch.zeros(124, dtype=torch.long)
+    rule = AdaptiveMomentumUpdate()
+    host, _ = apply(rule, prototypes, filled, x, ids)
+    device, _ = apply(rule, prototypes, filled, x, ids, static=True)
+    torch.testing.assert_close(host, device, rtol=0, atol=1e-6)
+    want = sequential_adaptive(prototypes, filled, x, ids, 0.05)
+    torch.testing.assert_close(host.double(), want, rtol=0, atol=1e-5)
+    # Sixty-four rounds only would have lost them.
+    short = AdaptiveMomentumUpdate(max_repeats=64)
+    other, _ = apply(short, prototypes, filled, x, ids, static=True)
+    assert (other - host).abs().max() > 0.01
