@@ -8,3 +8,5 @@ _base_ = [
 ]
 
 model = _base_.small_c4
+# As published: the length of an embedding has to be able to vary.
+model.roi_head.reid_head.projection.init_std = 0.01

@@ -8,6 +8,8 @@ _base_ = [
 ]
 
 model = _base_.small_c4
+# As published: the length of an embedding has to be able to vary.
+model.roi_head.reid_head.projection.init_std = 0.01
 model.roi_head.bbox_head = [
     dict(head, **_base_.small_bbox_head)
     for head in _base_.model.roi_head.bbox_head
