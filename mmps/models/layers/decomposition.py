@@ -7,6 +7,7 @@ Source: Yang et al., "Multi-task Feature Decomposition based Marginal
 Distribution for Person Search" (FDPS), section 3.2 and Table 1.
 """
 
+from abc import ABCMeta, abstractmethod
 from typing import NamedTuple
 
 import torch
@@ -30,7 +31,7 @@ class BoxFeatures(NamedTuple):
     horizontal: Tensor
 
 
-class _Decomposition(nn.Module):
+class _Decomposition(nn.Module, metaclass=ABCMeta):
     """Knows the sizes of its three features."""
 
     def __init__(self, in_channels: int, size: tuple[int, int]) -> None:
@@ -40,8 +41,9 @@ class _Decomposition(nn.Module):
         self.channels = self._channels(in_channels, *self.size)
 
     @staticmethod
+    @abstractmethod
     def _channels(c: int, h: int, w: int) -> BoxFeatures:
-        raise NotImplementedError
+        """Sizes of the three features."""
 
     def drop_cls(self) -> None:
         """Do without the parameters of the feature that nobody reads."""

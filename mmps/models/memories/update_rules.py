@@ -15,6 +15,14 @@ from .grouping import IdGroups
 _MAX_GROWTH = 1e12
 
 
+def _check_max_repeats(rule: str, max_repeats: int | None) -> None:
+    if max_repeats is not None and max_repeats < 1:
+        raise ValueError(
+            f'{rule}: max_repeats must be None or at least 1, got '
+            f'{max_repeats}'
+        )
+
+
 class BaseUpdateRule(nn.Module, metaclass=ABCMeta):
     """Interface of the rules that move identity prototypes.
 
@@ -82,11 +90,7 @@ class MomentumUpdate(BaseUpdateRule):
                 f'MomentumUpdate: momentum must be between 0 and 1 '
                 f'(exclusive), got {momentum}'
             )
-        if max_repeats is not None and max_repeats < 1:
-            raise ValueError(
-                f'MomentumUpdate: max_repeats must be None or at least 1, '
-                f'got {max_repeats}'
-            )
+        _check_max_repeats('MomentumUpdate', max_repeats)
         self.momentum = momentum
         self.max_repeats = max_repeats
 
@@ -151,11 +155,7 @@ class AdaptiveMomentumUpdate(BaseUpdateRule):
                 'AdaptiveMomentumUpdate: temperature must be positive, got '
                 f'{temperature}'
             )
-        if max_repeats is not None and max_repeats < 1:
-            raise ValueError(
-                'AdaptiveMomentumUpdate: max_repeats must be None or at '
-                f'least 1, got {max_repeats}'
-            )
+        _check_max_repeats('AdaptiveMomentumUpdate', max_repeats)
         self.temperature = temperature
         self.max_repeats = max_repeats
 

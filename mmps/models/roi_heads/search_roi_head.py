@@ -109,8 +109,8 @@ class SearchRoIHead(SearchRoIPrediction, BaseRoIHead):
         self.bbox_head = self._build('bbox_head', bbox_head)
 
     def init_mask_head(self, *args, **kwargs) -> None:
-        """There is none."""
-        raise NotImplementedError
+        """Demanded by mmdet's base class; this head has no masks."""
+        raise NotImplementedError('SearchRoIHead has no mask head')
 
     def init_assigner_sampler(self) -> None:
         """Build the assigner and sampler of every stage."""

@@ -2,10 +2,8 @@
 
 import pytest
 import torch
-import torch.nn.functional as F
 
 from mmps.models.layers import LinearProjection, UncertaintyGuidance
-from mmps.models.layers.batch_norm import batch_norm
 
 
 def levels(num=6, seed=0, size=None):
@@ -78,16 +76,6 @@ def test_too_few_rois_for_batch_norm(num):
     before = projection.norms[0].running_mean.clone()
     assert projection(levels(num)).shape == (num, 8)
     assert torch.equal(projection.norms[0].running_mean, before)
-
-
-def test_batch_norm_of_enough_is_torchs():
-    norm = torch.nn.BatchNorm1d(4)
-    x = levels()[-1]
-    want = F.batch_norm(x, None, None, training=True)
-    torch.testing.assert_close(batch_norm(norm, x), want)
-    assert norm.num_batches_tracked == 1
-    norm.eval()
-    torch.testing.assert_close(batch_norm(norm, x[:1]), norm(x[:1]))
 
 
 def test_samples_have_the_variance_that_is_asked_for():
