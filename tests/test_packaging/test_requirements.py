@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import sys
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -13,7 +14,8 @@ from packaging.version import Version
 from mmps import VERSION_BOUNDS
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = ('build', 'mminstall', 'runtime', 'optional', 'tests')
+EXTRAS = ('optional', 'milvus', 'ray', 'video', 'web')
+FILES = ('build', 'mminstall', 'runtime', *EXTRAS, 'tests')
 FRAMEWORKS = {'torch', 'mmengine', 'mmcv', 'mmdet', 'cv2'}
 
 
@@ -86,7 +88,11 @@ def test_every_import_of_the_package_is_a_dependency():
     """Beside the frameworks and what they in turn always bring."""
     allowed = set(sys.stdlib_module_names) | FRAMEWORKS | {'mmps'}
     allowed |= {'rich', 'yaml'}  # dependencies of mmengine
-    listed = {r.name.lower() for r in read('runtime')}
+    allowed |= {'anyio', 'pydantic', 'starlette'}  # dependencies of fastapi
+    allowed |= {'grpc'}  # of pymilvus
+    listed = {
+        r.name.lower() for name in ('runtime', *EXTRAS) for r in read(name)
+    }
     distributions = packages_distributions()
     files = [p for p in (ROOT / 'mmps').rglob('*.py') if '.mim' not in p.parts]
     assert files
@@ -94,3 +100,27 @@ def test_every_import_of_the_package_is_a_dependency():
         for name in imported(path) - allowed:
             owners = {d.lower() for d in distributions.get(name, [name])}
             assert owners & listed, f'{path}: {name}'
+
+
+def test_extras_are_imported_only_where_they_are_used():
+    """A plain installation has none of them."""
+    extras = {
+        'fastapi', 'lap', 'milvus_lite', 'pydantic', 'pymilvus', 'ray',
+        'starlette', 'uvicorn',
+    }  # fmt: skip
+    code = f"""
+import sys
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition('.')[0] in {extras}:
+            raise ModuleNotFoundError(f'no {{name}}', name=name)
+sys.meta_path.insert(0, Refuse())
+import mmps.apis.search_commands, mmps.apis.person_searcher, mmps.gallery
+import mmps.testing.painted, mmps.gallery.exact
+from mmps.utils.quiet import import_parts
+import_parts()
+"""
+    done = subprocess.run(
+        [sys.executable, '-c', code], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr

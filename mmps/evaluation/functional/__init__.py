@@ -4,6 +4,7 @@ from .context import ContextMatching
 from .detection import DetectionResult, evaluate_detection
 from .galleries import PROTOCOLS, SearchTask, build_tasks
 from .inspection import RankList, rank_list, similarity_histogram
+from .open_set import OpenSetThreshold, calibrate_threshold
 from .report import format_results, main_result, results_to_dict
 from .sampling import sample_gallery
 from .search import SearchProblem, SearchResult, evaluate_search
@@ -12,11 +13,13 @@ __all__ = [
     'PROTOCOLS',
     'ContextMatching',
     'DetectionResult',
+    'OpenSetThreshold',
     'RankList',
     'SearchProblem',
     'SearchResult',
     'SearchTask',
     'build_tasks',
+    'calibrate_threshold',
     'evaluate_detection',
     'evaluate_search',
     'format_results',

@@ -1,0 +1,104 @@
+"""Context bipartite graph matching for a query of one's own."""
+
+import numpy as np
+
+from mmps.evaluation.functional import ContextMatching
+from mmps.evaluation.functional.context import ContextMatcher
+from mmps.gallery import BaseGallery, Filters, GalleryRows
+from mmps.structures import SearchGroundTruth, SearchPredictions
+
+from .person_model import Detections
+
+SETTINGS = ContextMatching(k1=30, k2=4)
+_QUERY_FRAME = 'query'
+_NEVER = -2.0  # less than any cosine
+
+
+def match_context(
+    gallery: BaseGallery,
+    query: np.ndarray,
+    box: np.ndarray,
+    company: Detections,
+    k: int,
+    filters: Filters,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Search, and re-score by who is beside the query.
+
+    The frames of the best candidates form a small test set, which the
+    evaluation's own matcher re-scores.
+
+    Args:
+        gallery: The gallery.
+        query: (D,) embedding.
+        box: (4,) of the query in its frame.
+        company: People of the query's frame, the query among them.
+        k: Matches wanted.
+        filters: Which rows to look at.
+
+    Returns:
+        Ids and similarities, best first; no more than ``max(k, k1)``.
+    """
+    most = max(k, SETTINGS.k1)
+    near = gallery.search(query[None], most, filters)
+    ids, sims = near.ids[0], near.similarities[0]
+    ids, sims = ids[ids >= 0], sims[ids >= 0]
+    if not len(ids):
+        return ids, sims
+    rows, frames = gallery.get(ids)
+    names = sorted({frames[i].name for i in rows.frames[: SETTINGS.k1]})
+    people = [gallery.people_in(name, embeddings=True) for name in names]
+    truth, preds = _as_test_set(query, box, company, names, people)
+    matcher = ContextMatcher(truth, preds, SETTINGS)
+    candidates = np.concatenate([part.ids for part in people])
+    start = len(company)
+    # What the filters leave out cannot be an answer.
+    before = np.full((1, start + len(candidates)), _NEVER, np.float32)
+    known = dict(zip(ids.tolist(), sims.tolist()))
+    before[0, start:] = [known.get(i, _NEVER) for i in candidates.tolist()]
+    det_frames = np.repeat(
+        np.arange(truth.num_frames), np.diff(truth.frame_splits)
+    )
+    in_gallery = np.ones((1, truth.num_frames), bool)
+    in_gallery[0, 0] = False
+    after = matcher(before, np.array([0]), in_gallery, det_frames)[0, start:]
+    for row, value in zip(candidates.tolist(), after.tolist()):
+        if row in known:
+            known[row] = value
+    scores = np.array([known[i] for i in ids.tolist()], np.float32)
+    order = np.argsort(-scores, kind='stable')
+    return ids[order], scores[order]
+
+
+def _as_test_set(
+    query: np.ndarray,
+    box: np.ndarray,
+    company: Detections,
+    names: list[str],
+    people: list[GalleryRows],
+) -> tuple[SearchGroundTruth, SearchPredictions]:
+    """The query's frame and the candidates' frames."""
+    bboxes = [company.bboxes, *(part.bboxes for part in people)]
+    scores = [company.scores, *(part.scores for part in people)]
+    vectors = [company.embeddings, *(part.embeddings for part in people)]
+    splits = np.cumsum([0, *map(len, scores)])
+    frames = [_QUERY_FRAME, *(f'{i}:{name}' for i, name in enumerate(names))]
+    boxes = np.concatenate(bboxes).astype(np.float32)
+    truth = SearchGroundTruth(
+        frame_names=frames,
+        camera_ids=np.full(len(frames), -1),
+        bboxes=boxes,
+        person_ids=np.full(len(boxes), -1),
+        frame_splits=splits,
+        query_bboxes=np.asarray(box, np.float32)[None],
+        query_person_ids=np.array([0]),
+        query_frames=np.array([0]),
+    )
+    preds = SearchPredictions(
+        frames,
+        splits,
+        boxes,
+        np.concatenate(scores),
+        np.concatenate([part.astype(np.float32) for part in vectors]),
+        query[None].astype(np.float32),
+    )
+    return truth, preds

@@ -1,0 +1,395 @@
+"""Filling a gallery: load, find people, store, and go on where it stopped."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mmps.datasets.errors import BadImageError
+from mmps.gallery import BaseGallery, Frame, GalleryRows, stable_id
+from mmps.gallery.records import MARK
+
+from .frame_sources import Picture, Video, read_picture, read_video
+from .person_model import Detections, PersonModel
+from .tracking import TrackCollector
+
+# Frames between two writes; at most so many are done again after a crash.
+_WRITE_EVERY = 64
+_LOOK_UP = 1024
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass
+class IndexReport:
+    """What an indexing did.
+
+    Args:
+        frames: Frames that were looked at.
+        people: Rows that were added.
+        skipped: Frames, or videos with tracks, that were there already.
+        bad: Files that cannot be used, and why.
+    """
+
+    frames: int = 0
+    people: int = 0
+    skipped: int = 0
+    bad: list[str] = field(default_factory=list)
+
+    def plus(self, other: 'IndexReport') -> 'IndexReport':
+        """Both together."""
+        return IndexReport(
+            self.frames + other.frames,
+            self.people + other.people,
+            self.skipped + other.skipped,
+            self.bad + other.bad,
+        )
+
+
+class Found(NamedTuple):
+    """One frame and its people, or why it cannot be used."""
+
+    frame: Frame
+    people: Detections | None
+    error: str = ''
+
+
+def count_frames(items: Sequence[Picture | Video]) -> int:
+    """Frames that will be looked at, roughly where there are videos."""
+    return sum(
+        item.num_frames if isinstance(item, Video) else 1 for item in items
+    )
+
+
+def mark_of(video: Video, tracks: bool) -> Frame:
+    """The frame that says that a whole video is indexed.
+
+    Args:
+        video: The video.
+        tracks: Whether by tracks.
+    """
+    how = 'tracks' if tracks else 'frames'
+    rate = 'all' if video.fps is None else f'{video.fps:g}'
+    return Frame(f'{video.name}#{how}@{rate}', video.name, MARK)
+
+
+def rows_of(
+    found: Sequence[Found],
+) -> tuple[list[Frame], GalleryRows]:
+    """Detections as rows of a gallery.
+
+    A row's id follows from its frame's name and its place in it.
+    """
+    frames, rows = [], []
+    for one in found:
+        if one.people is None:
+            continue
+        num = len(one.people)
+        name = one.frame.name
+        rows.append(
+            GalleryRows(
+                ids=np.array(
+                    [stable_id(f'{name}#{n}') for n in range(num)], np.int64
+                ),
+                frames=np.full(num, len(frames)),
+                bboxes=one.people.bboxes,
+                scores=one.people.scores,
+                embeddings=one.people.embeddings,
+            )
+        )
+        frames.append(one.frame)
+    return frames, GalleryRows.join(rows)
+
+
+class Chunk(NamedTuple):
+    """A part of the work, to be stored at once.
+
+    Args:
+        frames: New frames.
+        rows: Their people.
+        report: What was done.
+        num_done: Frames of the inputs that are settled with it.
+    """
+
+    frames: list[Frame]
+    rows: GalleryRows
+    report: IndexReport
+    num_done: int
+
+
+class Indexer:
+    """Finds the people of pictures and videos.
+
+    Args:
+        model: The model.
+        batch_size: Images that are looked at together. Defaults to 4.
+        num_workers: Threads that load images. Defaults to 4.
+        tracks: One row per track of a video, in the place of one per
+            detection. Defaults to False.
+    """
+
+    def __init__(
+        self,
+        model: PersonModel,
+        batch_size: int = 4,
+        num_workers: int = 4,
+        tracks: bool = False,
+    ) -> None:
+        self.model = model
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.tracks = tracks
+
+    def fill(
+        self,
+        gallery: BaseGallery,
+        items: Sequence[Picture | Video],
+        progress: Progress | None = None,
+        known: BaseGallery | None = None,
+    ) -> IndexReport:
+        """Add the people of all frames that are not there yet.
+
+        What is done is stored every few frames; a second call goes on where
+        the first was interrupted. A video with tracks is stored as a whole.
+
+        Args:
+            gallery: Takes the rows.
+            items: From ``expand_inputs``.
+            progress: Called with frames done and frames in all.
+            known: Frames in this gallery are skipped too. Defaults to None.
+
+        Returns:
+            Counts, and the files that could not be used.
+
+        Raises:
+            GalleryError: The gallery does not take the rows.
+        """
+
+        def is_there(names: list[str]) -> np.ndarray:
+            there = gallery.has_frames(names)
+            return there if known is None else there | known.has_frames(names)
+
+        report, done = IndexReport(), 0
+        total = count_frames(items)
+        for chunk in self.chunks(items, is_there):
+            if chunk.frames:
+                gallery.add(chunk.frames, chunk.rows)
+            report = report.plus(chunk.report)
+            done += chunk.num_done
+            if progress is not None:
+                progress(min(done, total), total)
+        if progress is not None:  # lengths of videos are estimates
+            progress(total, total)
+        return report
+
+    def chunks(
+        self,
+        items: Sequence[Picture | Video],
+        is_there: Callable[[list[str]], np.ndarray],
+    ) -> Iterator[Chunk]:
+        """Find the people of all frames that are not there yet.
+
+        Args:
+            items: From ``expand_inputs``.
+            is_there: Which frames, by their names, are there.
+
+        Yields:
+            What to store, in the order of the items.
+        """
+        for part in _in_parts(items):
+            if not isinstance(part, Video):
+                yield from self._frames_of(part, is_there)
+            elif is_there([mark_of(part, self.tracks).name])[0]:
+                yield _chunk([], skipped=1, num_done=part.num_frames)
+            elif self.tracks:
+                yield from self._tracks_of(part)
+            else:
+                whole = True
+                for chunk in self._frames_of(part, is_there):
+                    whole = whole and not chunk.report.bad
+                    yield chunk
+                if whole:
+                    yield _chunk([], frames=[mark_of(part, self.tracks)])
+
+    def _frames_of(
+        self,
+        part: list[Picture] | Video,
+        is_there: Callable[[list[str]], np.ndarray],
+    ) -> Iterator[Chunk]:
+        skipped = [0]
+        waiting: list[Found] = []
+        for found in self._look(_todo(part, is_there, skipped)):
+            waiting.append(found)
+            if len(waiting) >= _WRITE_EVERY:
+                yield _chunk(waiting, num_done=len(waiting))
+                waiting = []
+        num = len(waiting) + skipped[0]
+        yield _chunk(waiting, skipped=skipped[0], num_done=num)
+
+    def _tracks_of(self, video: Video) -> Iterator[Chunk]:
+        collector = TrackCollector(video.name, self.model.det_thr)
+        looked = 0
+        for found in self._look(_todo(video, _nothing_there, [0])):
+            if found.people is None:
+                yield _chunk([found], num_done=1)
+                return
+            collector.add(found.frame, found.people)
+            looked += 1
+            yield _chunk([], num_done=1)
+        frames, rows = collector.rows()
+        report = IndexReport(frames=looked, people=len(rows))
+        yield Chunk([*frames, mark_of(video, self.tracks)], rows, report, 0)
+
+    def _look(
+        self,
+        todo: Iterator[tuple[Frame, Callable[[], np.ndarray] | str]],
+    ) -> Iterator[Found]:
+        """Load ahead in threads, predict in batches, keep the order."""
+        batch: list[tuple[Frame, dict]] = []
+        for frame, loaded in _ahead(
+            todo, self._load, self.num_workers, 4 * self.batch_size
+        ):
+            if isinstance(loaded, str):
+                yield Found(frame, None, loaded)
+                continue
+            batch.append(loaded)
+            if len(batch) == self.batch_size:
+                yield from self._predict(batch)
+                batch = []
+        yield from self._predict(batch)
+
+    def _load(
+        self, frame: Frame, source: Callable[[], np.ndarray] | str
+    ) -> tuple[Frame, dict] | str:
+        if isinstance(source, str):
+            return source
+        try:
+            image = source()
+        except BadImageError as err:
+            return str(err)
+        height, width = image.shape[:2]
+        frame = frame._replace(width=width, height=height)
+        return frame, self.model.prepare(image)
+
+    def _predict(self, batch: list[tuple[Frame, dict]]) -> Iterator[Found]:
+        if batch:
+            results = self.model.predict([ready for _, ready in batch])
+            for (frame, _), (people, _) in zip(batch, results, strict=True):
+                yield Found(frame, people)
+
+
+def _ahead(
+    todo: Iterator[tuple[Frame, Any]],
+    load: Callable[[Frame, Any], Any],
+    num_workers: int,
+    size: int,
+) -> Iterator[tuple[Frame, Any]]:
+    """Apply ``load`` in threads, ahead of the consumer, in order.
+
+    Args:
+        todo: Read in a thread of its own, since it may decode a video.
+        load: Called in the workers.
+        num_workers: Threads.
+        size: How many results may wait.
+
+    Raises:
+        Exception: What ``todo`` or ``load`` raise.
+    """
+    results: queue.Queue = queue.Queue(size)
+    stop = threading.Event()
+
+    def put(item: object) -> None:
+        while not stop.is_set():
+            try:
+                results.put(item, timeout=0.1)
+                return
+            except queue.Full:
+                continue
+
+    def produce(pool: ThreadPoolExecutor) -> None:
+        try:
+            for frame, source in todo:
+                if stop.is_set():
+                    return
+                put((frame, pool.submit(load, frame, source)))
+            put(None)
+        except BaseException as err:  # raised by the consumer
+            put(err)
+
+    with ThreadPoolExecutor(num_workers) as pool:
+        producer = threading.Thread(target=produce, args=(pool,), daemon=True)
+        producer.start()
+        try:
+            while (item := results.get()) is not None:
+                if isinstance(item, BaseException):
+                    raise item
+                frame, future = item
+                yield frame, future.result()
+        finally:
+            stop.set()
+            producer.join()
+
+
+def _chunk(
+    found: list[Found],
+    skipped: int = 0,
+    num_done: int = 0,
+    frames: Sequence[Frame] = (),
+) -> Chunk:
+    good, rows = rows_of(found)
+    bad = [one.error for one in found if one.people is None]
+    report = IndexReport(len(good), len(rows), skipped, bad)
+    return Chunk([*good, *frames], rows, report, num_done)
+
+
+def _nothing_there(names: list[str]) -> np.ndarray:
+    return np.zeros(len(names), bool)
+
+
+def _in_parts(
+    items: Sequence[Picture | Video],
+) -> Iterator[list[Picture] | Video]:
+    """Runs of pictures, and single videos."""
+    pictures: list[Picture] = []
+    for item in items:
+        if isinstance(item, Video) or len(pictures) == _LOOK_UP:
+            if pictures:
+                yield pictures
+            pictures = []
+        if isinstance(item, Video):
+            yield item
+        else:
+            pictures.append(item)
+    if pictures:
+        yield pictures
+
+
+def _todo(
+    part: list[Picture] | Video,
+    is_there: Callable[[list[str]], np.ndarray],
+    skipped: list[int],
+) -> Iterator[tuple[Frame, Callable[[], np.ndarray] | str]]:
+    """Frames that are new, with what gives their pixels, or an error."""
+    if isinstance(part, Video):
+
+        def is_new(frame: Frame) -> bool:
+            return not is_there([frame.name])[0]
+
+        try:
+            for frame, image in read_video(part, is_new):
+                if image is None:
+                    skipped[0] += 1
+                else:
+                    yield frame, lambda image=image: image
+        except BadImageError as err:
+            yield Frame(part.name), str(err)
+        return
+    there = is_there([item.frame.name for item in part])
+    skipped[0] += int(there.sum())
+    for item, known in zip(part, there):
+        if not known:
+            yield item.frame, lambda path=item.path: read_picture(path)

@@ -1,0 +1,274 @@
+"""A trained model that finds people in pictures and embeds them."""
+
+import copy
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmcv.transforms import Compose
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import DefaultScope
+from torch import nn
+
+from mmps.datasets.from_config import dataset_config
+from mmps.gallery import GalleryHeader
+from mmps.utils.cli import load_config
+from mmps.utils.errors import UsageError
+from mmps.utils.quiet import import_parts
+
+from .checkpoint import hash_weights, load_weights
+
+_GREY = 114
+# Height of a person that was cut out, in the frame it is put into.
+_CROP_SHARE = 0.5
+_LOADERS = ('LoadFrame', 'LoadImageFromFile', 'LoadImageFromNDArray')
+_ANNOTATIONS = ('LoadPersonAnnotations', 'LoadAnnotations')
+
+
+@dataclass
+class Detections:
+    """People found in one image.
+
+    Args:
+        bboxes: (n, 4) float32 xyxy in pixels of the image, best first.
+        scores: (n,) float32.
+        embeddings: (n, D) float32.
+    """
+
+    bboxes: np.ndarray
+    scores: np.ndarray
+    embeddings: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def take(self, index: np.ndarray) -> 'Detections':
+        """Some of them, by index or mask."""
+        return Detections(
+            self.bboxes[index], self.scores[index], self.embeddings[index]
+        )
+
+
+class PersonModel:
+    """A model with the test pipeline of its config, for single images.
+
+    Args:
+        config: Config file, ``mmps::FOLDER/NAME.py``, or a loaded config.
+        weights: Checkpoint; None keeps the initial weights, which is only
+            good for trials.
+        device: Such as 'cuda:0'. Defaults to None, a GPU if there is one.
+        det_thr: People with a lower score are left out. Defaults to 0.5.
+
+    Raises:
+        UsageError: Config or checkpoint cannot be read or do not fit, or
+            the model gives no embeddings.
+    """
+
+    def __init__(
+        self,
+        config: str | os.PathLike | Config,
+        weights: str | os.PathLike | None = None,
+        device: str | None = None,
+        det_thr: float = 0.5,
+    ) -> None:
+        import_parts()
+        if not isinstance(config, Config):
+            config = load_config(config)
+        self.name = Path(config.filename or 'config').stem
+        self.det_thr = det_thr
+        if device is None:
+            device = 'cuda:0' if torch.cuda.is_available() else 'cpu'
+        self.device = torch.device(device)
+        self.cfg = config
+        scope = config.get('default_scope', 'mmdet')
+        with DefaultScope.overwrite_default_scope(scope):
+            self.model = _build(config)
+            self.pipeline = Compose(_image_pipeline(config))
+        if weights is None:
+            self.weights_hash = hash_weights(self.model.state_dict())
+        else:
+            self.weights_hash = load_weights(self.model, weights)
+        self.model.to(self.device).eval()
+        self._header: GalleryHeader | None = None
+
+    def header(self, **changes: Any) -> GalleryHeader:
+        """What a gallery of this model's embeddings says of itself.
+
+        Args:
+            **changes: Fields of the header to set, such as ``dtype``.
+        """
+        if self._header is None:
+            grey = np.full((64, 32, 3), _GREY, np.uint8)
+            box = np.array([[4, 4, 28, 60]])
+            dim = self.find(grey, box)[1].shape[1]
+            self._header = GalleryHeader(
+                dim=dim,
+                # Weighted embeddings: their length is the score.
+                metric='ip' if self.score_weighted else 'cosine',
+                model=self.name,
+                model_hash=self.weights_hash,
+            )
+        data = copy.copy(self._header.__dict__)
+        del data['created']
+        return GalleryHeader(**{**data, **changes})
+
+    @property
+    def score_weighted(self) -> bool:
+        """Whether embeddings of detections are multiplied by the score."""
+        test_cfg = self.cfg.model.get('test_cfg') or {}
+        rcnn = test_cfg.get('rcnn') or {}
+        return bool(rcnn.get('confidence_weighted', False))
+
+    def prepare(
+        self, image: np.ndarray, boxes: np.ndarray | None = None
+    ) -> dict:
+        """Run the test pipeline on one image; may be called from threads.
+
+        Args:
+            image: (H, W, 3) uint8 BGR.
+            boxes: (q, 4) of people to embed, in pixels of the image.
+                Defaults to None.
+
+        Returns:
+            What :meth:`predict` takes.
+        """
+        if boxes is None:
+            boxes = np.zeros((0, 4))
+        height, width = image.shape[:2]
+        return self.pipeline(
+            dict(
+                img=np.ascontiguousarray(image),
+                img_id=0,
+                img_path=None,
+                img_shape=(height, width),
+                ori_shape=(height, width),
+                height=height,
+                width=width,
+                query_bboxes=np.asarray(boxes, np.float32).reshape(-1, 4),
+                query_indices=np.arange(len(boxes)),
+            )
+        )
+
+    @torch.inference_mode()
+    def predict(
+        self, prepared: Sequence[dict]
+    ) -> list[tuple[Detections, np.ndarray]]:
+        """Detect people, and embed them and the given boxes.
+
+        Images are put into one batch only with others of their size:
+        padding would make an embedding depend on its neighbours.
+
+        Args:
+            prepared: From :meth:`prepare`.
+
+        Returns:
+            Per image its detections and the (q, D) embeddings of its boxes.
+        """
+        groups: dict[tuple, list[int]] = {}
+        for i, one in enumerate(prepared):
+            groups.setdefault(tuple(one['inputs'].shape), []).append(i)
+        results: list[Any] = [None] * len(prepared)
+        for members in groups.values():
+            batch = pseudo_collate([prepared[i] for i in members])
+            samples = self.model.test_step(batch)
+            for i, sample in zip(members, samples, strict=True):
+                results[i] = self._unpack(sample)
+        return results
+
+    def detect(self, images: Sequence[np.ndarray]) -> list[Detections]:
+        """Find the people in some images.
+
+        Args:
+            images: (H, W, 3) uint8 BGR each, of any size.
+        """
+        found = self.predict([self.prepare(image) for image in images])
+        return [detections for detections, _ in found]
+
+    def find(
+        self, image: np.ndarray, boxes: np.ndarray
+    ) -> tuple[Detections, np.ndarray]:
+        """Detections of one image, and embeddings of given boxes in it.
+
+        Args:
+            image: (H, W, 3) uint8 BGR.
+            boxes: (q, 4) xyxy.
+
+        Returns:
+            Detections and (q, D) embeddings.
+        """
+        return self.predict([self.prepare(image, boxes)])[0]
+
+    def embed_crop(self, image: np.ndarray) -> np.ndarray:
+        """Embed a person that was cut out of a frame.
+
+        The crop is put in the middle of a grey frame, so that the person is
+        as large in it as people in frames are.
+
+        Args:
+            image: (H, W, 3) uint8 BGR, the person and nothing else.
+
+        Returns:
+            (D,) embedding.
+        """
+        height, width = image.shape[:2]
+        frame_height = max(round(height / _CROP_SHARE), 1)
+        frame_width = max(round(frame_height * 16 / 9), width)
+        frame = np.full((frame_height, frame_width, 3), _GREY, np.uint8)
+        top = (frame_height - height) // 2
+        left = (frame_width - width) // 2
+        frame[top : top + height, left : left + width] = image
+        box = np.array([[left, top, left + width, top + height]])
+        return self.find(frame, box)[1][0]
+
+    def _unpack(self, sample: Any) -> tuple[Detections, np.ndarray]:
+        found = sample.pred_instances
+        queries = sample.get('query_instances')
+        if 'embeddings' not in found or 'embeddings' not in queries:
+            raise UsageError(
+                f'{self.name}: the model gives no embeddings; expected one '
+                'for person search'
+            )
+        keep = found.scores >= self.det_thr
+        kept = (
+            field[keep].float().cpu().numpy()
+            for field in (found.bboxes, found.scores, found.embeddings)
+        )
+        return Detections(*kept), queries.embeddings.float().cpu().numpy()
+
+
+def _build(config: Config) -> nn.Module:
+    """The model, without looking for pretrained weights."""
+    node = copy.deepcopy(config.model)
+    node.pop('pretrained', None)
+    if isinstance(node.get('backbone'), dict):
+        node.backbone.init_cfg = None
+    return MODELS.build(node)
+
+
+def _image_pipeline(config: Config) -> list[dict]:
+    """The test pipeline, for an image that is loaded already."""
+    try:
+        node = dataset_config(config, 'test')
+    except ValueError as err:
+        raise UsageError(str(err)) from err
+    steps = [
+        step
+        for step in node.get('pipeline') or []
+        if _plain_name(step) not in (*_LOADERS, *_ANNOTATIONS)
+    ]
+    if not steps or not _plain_name(steps[-1]).startswith('Pack'):
+        raise UsageError(
+            'test_dataloader.dataset.pipeline: expected one that ends in '
+            'mmps.PackPersonSearchInputs'
+        )
+    return steps
+
+
+def _plain_name(step: dict) -> str:
+    return str(step.get('type')).rpartition('.')[2]

@@ -1,0 +1,279 @@
+"""What the commands of ``mmps-search`` do."""
+
+import argparse
+import datetime
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from mmps.datasets.errors import BadImageError
+from mmps.datasets.from_config import build_dataset, dataset_config
+from mmps.evaluation.functional import calibrate_threshold
+from mmps.gallery import BaseGallery, Filters, gallery_exists, open_gallery
+from mmps.utils.cli import UsageError, load_config
+
+from .frame_sources import (
+    InputOptions,
+    expand_inputs,
+    read_frame,
+    read_picture,
+)
+from .gallery_export import export_gallery
+from .parallel_indexing import IndexJob, run_job
+from .person_searcher import PersonSearcher
+from .search_report import draw_result, print_result, result_json
+from .searching import SearchResult, search_gallery
+from .stored_search import SearchSettings, load_predictions, load_test_set
+
+
+def index(args: argparse.Namespace) -> None:
+    """Find people and store them."""
+    if bool(args.inputs) == bool(args.split):
+        raise UsageError('index: expected either inputs or --split')
+    cfg = load_config(args.model[0], args.cfg_options)
+    options = _input_options(args)
+    inputs: list[Any] = list(args.inputs)
+    if args.split:
+        node = dataset_config(cfg, args.split)
+        inputs = [build_dataset(node, pipeline=[])]
+    items = expand_inputs(inputs, options)
+    job = IndexJob(
+        model=dict(
+            config=cfg,
+            weights=args.model[1],
+            device=args.device,
+            det_thr=args.det_thr,
+        ),
+        uri=args.gallery,
+        batch_size=args.batch_size,
+        num_workers=args.workers,
+        tracks=args.tracks,
+        new_header=dict(
+            dtype=args.dtype,
+            root=str(Path(args.root).resolve()) if args.root else '',
+        ),
+    )
+    rank = os.environ.get('RANK', os.environ.get('SLURM_PROCID', '0'))
+    with _Bar(args.launcher in ('none', 'ray') or rank == '0') as progress:
+        report = run_job(job, items, args.launcher, progress)
+    if report is None:
+        return
+    for line in report.bad:
+        print(f'skipped: {line}', file=sys.stderr)
+    print(
+        f'{report.frames} frames, {report.people} people added; '
+        f'{report.skipped} frames were there; {len(report.bad)} could not be '
+        f'used; {args.gallery}'
+    )
+
+
+def query(args: argparse.Namespace) -> None:
+    """Find a person again."""
+
+    if bool(args.inputs) == bool(args.person):
+        raise UsageError('query: expected either pictures or --person')
+    if args.box and len(args.box) != len(args.inputs):
+        raise UsageError(
+            f'query: {len(args.inputs)} pictures, but {len(args.box)} '
+            'times --box'
+        )
+    filters = Filters(
+        cameras=args.camera,
+        exclude_cameras=args.exclude_camera,
+        after=args.after,
+        before=args.before,
+        min_score=args.min_score,
+    )
+    options = dict(
+        k=args.k,
+        filters=filters,
+        rerank=args.rerank,
+        expand=args.expand,
+        threshold=args.threshold,
+    )
+    with open_gallery(args.gallery, read_only=True) as gallery:
+        if args.person:
+            result, queries = _query_person(args, gallery, options)
+        else:
+            result, queries = _query_pictures(args, gallery, options)
+        if args.json:
+            print(json.dumps(result_json(result), indent=1))
+        else:
+            print_result(result)
+        if args.out:
+            draw_result(result, queries, gallery.header.root, args.out)
+            if not args.json:
+                print(f'picture: {args.out}')
+
+
+def _query_person(
+    args: argparse.Namespace, gallery: BaseGallery, options: dict
+) -> tuple[SearchResult, list]:
+    if args.context:
+        raise UsageError('--context needs a picture with a --box')
+    rows, frames = gallery.get(args.person, embeddings=True)
+    owners = [frames[i] for i in rows.frames]
+    filters = options.pop('filters')
+    names = [frame.name for frame in owners]
+    filters = Filters(**{**filters.__dict__, 'exclude_frames': names})
+    result = search_gallery(
+        gallery, rows.embeddings, filters=filters, **options
+    )
+    queries = []
+    for frame, box in zip(owners, rows.bboxes):
+        try:
+            image = read_frame(frame, gallery.header.root)
+        except BadImageError:
+            continue
+        queries.append((image, box, os.path.basename(frame.name)))
+    return result, queries
+
+
+def _query_pictures(
+    args: argparse.Namespace, gallery: BaseGallery, options: dict
+) -> tuple[SearchResult, list]:
+    if args.model is None:
+        raise UsageError('query: pictures need --model CONFIG CHECKPOINT')
+    images = [read_picture(path) for path in args.inputs]
+    cfg = load_config(args.model[0], args.cfg_options)
+    searcher = PersonSearcher(
+        cfg, args.model[1], gallery, args.device, det_thr=args.det_thr
+    )
+    result = searcher.search(
+        list(args.inputs),
+        args.box or None,
+        context=args.context,
+        **options,
+    )
+    queries = []
+    for i, (path, image) in enumerate(zip(args.inputs, images)):
+        height, width = image.shape[:2]
+        box = args.box[i] if args.box else (0, 0, width, height)
+        queries.append((image, np.array(box), Path(path).name))
+    return result, queries
+
+
+def info(args: argparse.Namespace) -> None:
+    """What a gallery holds."""
+    with open_gallery(args.gallery, read_only=True) as gallery:
+        found = {**gallery.info(), 'cameras': gallery.cameras()}
+    if args.json:
+        print(json.dumps(found, indent=1))
+        return
+    table = Table(show_header=False)
+    for key, value in found.items():
+        if key == 'created':
+            value = datetime.datetime.fromtimestamp(value).isoformat(
+                ' ', 'seconds'
+            )
+        if key == 'cameras':
+            shown = [camera or 'unknown' for camera in value]
+            more = f' ... {len(shown)} in all' if len(shown) > 20 else ''
+            value = ', '.join(shown[:20]) + more
+        table.add_row(key, f'{value:,}' if type(value) is int else str(value))
+    Console(highlight=False).print(table)
+
+
+def export(args: argparse.Namespace) -> None:
+    """To CSV, COCO JSON or a contact sheet."""
+
+    with open_gallery(args.gallery, read_only=True) as gallery:
+        num = export_gallery(gallery, args.out, args.limit)
+    print(f'{num} people in {args.out}')
+
+
+def calibrate(args: argparse.Namespace) -> None:
+    """Choose and store the similarity from which a match is believed."""
+
+    cfg = load_config(args.config, args.cfg_options)
+    _, truth = load_test_set(cfg)
+    preds = load_predictions(args.predictions, truth)
+    det_thr = SearchSettings.from_config(cfg).det_thr
+    found = calibrate_threshold(truth, preds, args.fpir, det_thr)
+    with open_gallery(args.gallery) as gallery:
+        gallery.set_threshold(found.threshold)
+    print(
+        f'threshold {found.threshold:.4f}: of {found.num_queries} people '
+        f'{100 * found.tpir:.1f} % are found first, {100 * found.fpir:.1f} % '
+        'of those who are not there get an answer'
+    )
+
+
+def serve(args: argparse.Namespace) -> None:
+    """Serve the web page and the HTTP API."""
+    try:
+        from mmps.web import check_bind
+        from mmps.web import serve as run
+    except ImportError as err:
+        raise UsageError(
+            f'serve needs {err.name}: pip install "mmps[web]"'
+        ) from err
+
+    check_bind(args.host, args.token)
+    cfg = load_config(args.model[0], args.cfg_options)
+    searcher = PersonSearcher(
+        cfg, args.model[1], args.gallery, args.device, read_only=True,
+        det_thr=args.det_thr,
+    )  # fmt: skip
+    with searcher.gallery as gallery:
+        run(searcher, gallery, args.host, args.port, args.token)
+
+
+def _input_options(args: argparse.Namespace) -> Any:
+
+    fps = args.video_fps
+    if fps is None:
+        fps = 10.0 if args.tracks else 2.0
+    root = args.root
+    if root is None and gallery_exists(args.gallery):
+        with open_gallery(args.gallery, read_only=True) as gallery:
+            root = gallery.header.root or None
+    return InputOptions(
+        camera=args.camera,
+        camera_regex=args.camera_regex,
+        root=root,
+        video_fps=fps or None,
+        start_time=args.start_time,
+        file_times=args.file_times,
+    )
+
+
+class _Bar:
+    """A progress bar as a callback."""
+
+    def __init__(self, shown: bool) -> None:
+        self._progress = Progress(
+            TextColumn('indexing'),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn('frames'),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            disable=not shown,
+        )
+        self._task = self._progress.add_task('', total=None)
+
+    def __enter__(self) -> Callable[[int, int], None]:
+        self._progress.start()
+        return lambda done, total: self._progress.update(
+            self._task, completed=done, total=total
+        )
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()

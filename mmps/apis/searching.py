@@ -1,0 +1,161 @@
+"""Searching a gallery by embeddings, and what comes out of it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmps.gallery import BaseGallery, Filters, Frame
+from mmps.gallery.reranking import expand_query, k_reciprocal_distances
+from mmps.utils.errors import UsageError
+
+# Candidates that a re-ranking puts into a new order.
+RERANKED = 200
+
+
+@dataclass
+class Match:
+    """One answer.
+
+    Args:
+        id: Of the row in the gallery.
+        similarity: Of the embeddings.
+        score: Of the detection.
+        bbox: xyxy in pixels of the frame.
+        frame: Where the person is.
+        track: Number of the track in a video, -1 for none.
+    """
+
+    id: int
+    similarity: float
+    score: float
+    bbox: tuple[float, float, float, float]
+    frame: Frame
+    track: int
+
+
+@dataclass
+class SearchResult:
+    """Answers to one query.
+
+    Args:
+        matches: Best first; all at or above the threshold if there is one.
+        threshold: Similarity from which a match is believed, None for none.
+    """
+
+    matches: list[Match]
+    threshold: float | None
+
+    @property
+    def nobody(self) -> bool:
+        """Whether no match is believed."""
+        return not self.matches
+
+
+def search_gallery(
+    gallery: BaseGallery,
+    embeddings: np.ndarray,
+    k: int = 20,
+    filters: Filters | None = None,
+    rerank: bool = False,
+    expand: int = 0,
+    threshold: float | None = None,
+) -> SearchResult:
+    """Find a person again by embeddings.
+
+    Args:
+        gallery: Where to look.
+        embeddings: (m, D) of the same person; their mean direction is the
+            query.
+        k: Answers. Defaults to 20.
+        filters: Which rows to look at. Defaults to None, all.
+        rerank: Put the best candidates into the order of k-reciprocal
+            re-ranking; similarities stay those of the embeddings. Defaults
+            to False.
+        expand: Average the query with so many best matches first (alpha
+            query expansion). Defaults to 0.
+        threshold: Matches that are less similar are not believed. Defaults
+            to None, the gallery's calibrated one if it has one; -1 believes
+            everything.
+
+    Returns:
+        The best matches.
+
+    Raises:
+        UsageError: The embeddings have no common direction.
+        GalleryError: They do not fit the gallery.
+    """
+    query = _mean_direction(embeddings)
+    if expand:
+        near = gallery.search(query[None], expand, filters)
+        found = near.ids[0] >= 0
+        rows, _ = gallery.get(near.ids[0][found], embeddings=True)
+        query = expand_query(
+            query, rows.embeddings, near.similarities[0][found]
+        )
+    most = max(k, RERANKED) if rerank else k
+    matches = gallery.search(query[None], most, filters)
+    ids, similarities = matches.ids[0], matches.similarities[0]
+    found = ids >= 0
+    ids, similarities = ids[found], similarities[found]
+    if rerank and len(ids):
+        rows, _ = gallery.get(ids, embeddings=True)
+        vectors = rows.embeddings.astype(np.float64)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        distances = k_reciprocal_distances(query[None], vectors)[0]
+        order = np.argsort(distances, kind='stable')
+        ids, similarities = ids[order], similarities[order]
+    return result_of(gallery, ids, similarities, k, threshold)
+
+
+def result_of(
+    gallery: BaseGallery,
+    ids: np.ndarray,
+    similarities: np.ndarray,
+    k: int,
+    threshold: float | None,
+) -> SearchResult:
+    """The first k rows that are believed, with their frames.
+
+    Args:
+        gallery: Holds the rows.
+        ids: (n,) best first.
+        similarities: (n,) of them.
+        k: Answers.
+        threshold: See :func:`search_gallery`.
+    """
+    if threshold is None:
+        threshold = gallery.header.threshold
+    if threshold is not None:
+        believed = similarities >= threshold
+        ids, similarities = ids[believed], similarities[believed]
+    ids, similarities = ids[:k], similarities[:k]
+    rows, frames = gallery.get(ids)
+    return SearchResult(
+        [
+            Match(
+                id=int(rows.ids[i]),
+                similarity=float(similarities[i]),
+                score=float(rows.scores[i]),
+                bbox=tuple(rows.bboxes[i].tolist()),
+                frame=frames[rows.frames[i]],
+                track=int(rows.tracks[i]),
+            )
+            for i in range(len(rows))
+        ],
+        threshold,
+    )
+
+
+def _mean_direction(embeddings: np.ndarray) -> np.ndarray:
+    """(D,) unit vector between (m, D) embeddings."""
+    vectors = np.asarray(embeddings, np.float64)
+    if vectors.ndim != 2 or not len(vectors):
+        raise UsageError(
+            f'embeddings: expected shape (m, D), got {vectors.shape}'
+        )
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    total = (vectors / np.maximum(lengths, 1e-12)).sum(axis=0)
+    length = np.linalg.norm(total)
+    if not np.isfinite(length) or length < 1e-6:
+        raise UsageError('the query has no direction: zero or not finite')
+    return (total / length).astype(np.float32)

@@ -1,0 +1,258 @@
+"""The interface of galleries, whatever engine holds them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from .errors import GalleryError
+from .header import GalleryHeader
+from .records import (
+    Filters,
+    Frame,
+    GalleryRows,
+    Matches,
+    check_frames,
+    check_rows,
+)
+
+
+class BaseGallery(ABC):
+    """People found in frames, to be searched by embedding.
+
+    Engines implement the methods with a leading underscore; checks and
+    scaling are here, so that every engine refuses the same input. Galleries
+    may be used from several threads. Engines are opened with their
+    ``create`` and ``open``.
+
+    Args:
+        uri: Where it lies, for messages.
+        header: What it was built with.
+        read_only: Whether :meth:`add` and :meth:`delete` are refused.
+    """
+
+    engine: str
+    # Whether several processes may write at the same time.
+    concurrent_writers = False
+
+    def __init__(
+        self, uri: str, header: GalleryHeader, read_only: bool = False
+    ) -> None:
+        self.uri = uri
+        self.header = header
+        self.read_only = read_only
+
+    def add(self, frames: Sequence[Frame], rows: GalleryRows) -> None:
+        """Add frames and the people in them.
+
+        When it returns, all of it is stored and survives a crash. A frame
+        whose name is there already is replaced, with its people; so is a row
+        whose id is there. Frames without people are remembered too.
+
+        Args:
+            frames: The frames.
+            rows: Their people; ``rows.frames`` indexes ``frames``.
+
+        Raises:
+            GalleryError: Vectors are not finite, zero or of a wrong size;
+                ids or names occur twice; or the gallery is read-only.
+                Nothing was added.
+        """
+        self._check_writable()
+        check_frames(frames)
+        header = self.header
+        check_rows(rows, len(frames), header.dim, header.normalised)
+        vectors = _as_stored(rows.embeddings, header)
+        rows = GalleryRows(
+            rows.ids, rows.frames, rows.bboxes, rows.scores, vectors,
+            rows.tracks,
+        )  # fmt: skip
+        self._add(frames, rows)
+
+    def search(
+        self, queries: np.ndarray, k: int = 20, filters: Filters | None = None
+    ) -> Matches:
+        """Find the most similar people.
+
+        Args:
+            queries: (q, D) embeddings.
+            k: Matches per query. Defaults to 20.
+            filters: Which rows to look at. Defaults to None, all.
+
+        Returns:
+            The k best of each query, best first; equal ones in the order
+            in which they were added.
+
+        Raises:
+            GalleryError: A query is not finite, zero or of a wrong size, or
+                k is not positive.
+        """
+        header = self.header
+        queries = np.asarray(queries)
+        if queries.ndim != 2 or queries.shape[1] != header.dim:
+            raise GalleryError(
+                f'queries: expected shape (*, {header.dim}), got '
+                f'{queries.shape}'
+            )
+        if not np.isfinite(queries).all():
+            raise GalleryError('queries: a value is not finite')
+        if header.normalised and not queries.any(axis=1).all():
+            raise GalleryError('queries: a vector is zero')
+        if k < 1:
+            raise GalleryError(f'k: expected 1 or more, got {k}')
+        if not len(queries):
+            return Matches.none(0, k)
+        if header.normalised:
+            queries = _unit(queries)
+        queries = np.ascontiguousarray(queries, np.float32)
+        return self._search(queries, k, filters or Filters())
+
+    def delete(
+        self, ids: Sequence[int] = (), frames: Sequence[str] = ()
+    ) -> int:
+        """Remove people, or frames with their people.
+
+        Args:
+            ids: Of rows; unknown ones are ignored.
+            frames: Names; the frames will count as not indexed.
+
+        Returns:
+            Number of rows removed.
+
+        Raises:
+            GalleryError: The gallery is read-only.
+        """
+        self._check_writable()
+        return self._delete(np.asarray(ids, np.int64).reshape(-1), frames)
+
+    def __enter__(self) -> 'BaseGallery':
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        return self.count()
+
+    @classmethod
+    @abstractmethod
+    def create(cls, uri: str, header: GalleryHeader) -> 'BaseGallery':
+        """See :func:`mmps.gallery.create_gallery`."""
+
+    @classmethod
+    @abstractmethod
+    def open(cls, uri: str, read_only: bool = False) -> 'BaseGallery':
+        """See :func:`mmps.gallery.open_gallery`."""
+
+    @classmethod
+    @abstractmethod
+    def exists(cls, uri: str) -> bool:
+        """Whether there is a gallery of this engine."""
+
+    @abstractmethod
+    def get(
+        self, ids: Sequence[int], embeddings: bool = False
+    ) -> tuple[GalleryRows, list[Frame]]:
+        """Rows by their ids.
+
+        Args:
+            ids: (n,) ids, in any order.
+            embeddings: Whether they are wanted. Defaults to False.
+
+        Returns:
+            Rows in the order of ``ids``, and the frames they index.
+
+        Raises:
+            GalleryKeyError: There is no such row.
+        """
+
+    @abstractmethod
+    def people_in(self, frame: str, embeddings: bool = False) -> GalleryRows:
+        """People of one frame, in the order they were added.
+
+        Raises:
+            GalleryKeyError: There is no such frame.
+        """
+
+    @abstractmethod
+    def frame(self, frame_id: int) -> Frame:
+        """A frame by its stable id.
+
+        Raises:
+            GalleryKeyError: There is no such frame.
+        """
+
+    @abstractmethod
+    def has_frames(self, names: Sequence[str]) -> np.ndarray:
+        """(n,) bool, which frames are there."""
+
+    @abstractmethod
+    def list_frames(self, offset: int = 0, limit: int = 100) -> list[Frame]:
+        """Some frames, sorted by name; no marks."""
+
+    @abstractmethod
+    def cameras(self) -> list[str]:
+        """Names of all cameras, sorted; '' stands for an unknown one."""
+
+    @abstractmethod
+    def scan(
+        self, batch_size: int = 4096, embeddings: bool = True
+    ) -> Iterator[tuple[GalleryRows, list[Frame]]]:
+        """All rows in batches, each with the frames it indexes.
+
+        Rows are sorted by frame name, then in the order they were added.
+        """
+
+    @abstractmethod
+    def count(self, filters: Filters | None = None) -> int:
+        """Number of rows that pass the filters."""
+
+    @abstractmethod
+    def set_threshold(self, threshold: float | None) -> None:
+        """Store the similarity from which a match is believed."""
+
+    @abstractmethod
+    def persist(self) -> None:
+        """Tidy up what is stored; :meth:`add` has stored it already."""
+
+    @abstractmethod
+    def info(self) -> dict[str, Any]:
+        """Header, engine, and counts: ``rows``, ``frames``, ``bytes``."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of files, locks and connections; may be called twice."""
+
+    @abstractmethod
+    def _add(self, frames: Sequence[Frame], rows: GalleryRows) -> None: ...
+
+    @abstractmethod
+    def _search(
+        self, queries: np.ndarray, k: int, filters: Filters
+    ) -> Matches: ...
+
+    @abstractmethod
+    def _delete(self, ids: np.ndarray, frames: Sequence[str]) -> int: ...
+
+    def _check_writable(self) -> None:
+        if self.read_only:
+            raise GalleryError(f'{self.uri}: was opened for reading only')
+
+
+def _as_stored(vectors: np.ndarray, header: GalleryHeader) -> np.ndarray:
+    """Embeddings as the header says: unit length, number format."""
+    if header.normalised and len(vectors):
+        vectors = _unit(vectors)
+    with np.errstate(over='ignore'):
+        stored = vectors.astype(header.dtype)
+    if not np.isfinite(stored).all():
+        raise GalleryError(f'embeddings: too large for {header.dtype}')
+    return stored
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    """Scale to unit length, without overflow of large or small values."""
+    vectors = vectors.astype(np.float64)
+    vectors /= np.abs(vectors).max(axis=1, keepdims=True)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)

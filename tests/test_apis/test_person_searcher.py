@@ -1,0 +1,227 @@
+import cv2
+import numpy as np
+import pytest
+
+from mmps.apis.frame_sources import InputOptions
+from mmps.apis.person_searcher import PersonSearcher, check_boxes
+from mmps.apis.searching import search_gallery
+from mmps.evaluation.functional import ContextMatching
+from mmps.gallery import (
+    Filters,
+    GalleryMismatchError,
+    create_gallery,
+    open_gallery,
+)
+from mmps.gallery.reranking import expand_query, k_reciprocal_distances
+from mmps.testing.painted import paint_frame
+from mmps.utils.errors import UsageError
+
+
+@pytest.fixture
+def searcher(model, frames, tmp_path):
+    searcher = PersonSearcher(model, gallery=tmp_path / 'gallery')
+    searcher.index(frames, InputOptions(camera_regex=r'cam(\d)', root=None))
+    with searcher.gallery:
+        yield searcher
+
+
+@pytest.fixture
+def query(tmp_path):
+    """Person 3 in a frame of its own, with two others."""
+    image, boxes = paint_frame([(0, 100, 140), (3, 300, 150), (5, 520, 130)])
+    path = tmp_path / 'query.png'
+    cv2.imwrite(str(path), image)
+    return path, boxes
+
+
+def vectors(searcher, box_of=None):
+    rows = [rows for rows, _ in searcher.gallery.scan()]
+    return np.concatenate([r.ids for r in rows]), np.concatenate(
+        [r.embeddings for r in rows]
+    )
+
+
+def test_finds_the_same_person(searcher, query):
+    path, boxes = query
+    result = searcher.search(path, boxes[1], k=3)
+    wanted, (embedding,) = (
+        paint_frame([(3, 320, 160)]),
+        searcher.embed(cv2.imread(str(path)), boxes[1:2]),
+    )
+    ids, stored = vectors(searcher)
+    order = np.argsort(-(stored @ embedding) / np.linalg.norm(embedding))
+    assert [m.id for m in result.matches] == ids[order[:3]].tolist()
+    first = result.matches[0]
+    assert first.similarity > 0.99
+    assert first.frame.camera in '012'
+    # It is that person: the box in its frame has these colours.
+    again = searcher.embed(first.frame.source, np.array([first.bbox]))[0]
+    other = searcher.embed(wanted[0], wanted[1])[0]
+    cosine = again @ other / np.linalg.norm(again) / np.linalg.norm(other)
+    assert cosine > 0.98
+
+
+def test_picture_and_crop_agree(searcher, query):
+    path, boxes = query
+    image = cv2.imread(str(path))
+    x1, y1, x2, y2 = boxes[1].astype(int)
+    crop = image[y1:y2, x1:x2]
+    whole = searcher.search(image, boxes[1], k=1).matches[0]
+    cut = searcher.search(crop, k=1).matches[0]
+    assert (whole.id, cut.id) == (whole.id, whole.id)
+
+
+def test_several_pictures_are_one_query(searcher, query):
+    path, boxes = query
+    image = cv2.imread(str(path))
+    several = searcher.search([image, image], [boxes[0], boxes[1]], k=4)
+    units = searcher.embed(image, boxes[:2])
+    units /= np.linalg.norm(units, axis=1, keepdims=True)
+    mean = units.sum(0)
+    wanted = searcher.gallery.search(mean[None], 4)
+    assert [m.id for m in several.matches] == wanted.ids[0].tolist()
+
+
+def test_the_querys_own_frame_is_left_out(searcher, frames):
+    path = frames / 'cam1' / '2.png'
+    (found,) = searcher.detect([path])
+    result = searcher.search(path, found.bboxes[0], k=50)
+    assert result.matches
+    assert str(path) not in {m.frame.name for m in result.matches}
+    same = searcher.search(cv2.imread(str(path)), found.bboxes[0], k=1)
+    assert same.matches[0].frame.name == str(path)
+
+
+def test_filters_and_threshold(searcher, query):
+    path, boxes = query
+    only = searcher.search(path, boxes[1], filters=Filters(cameras=['1']))
+    assert {m.frame.camera for m in only.matches} == {'1'}
+    everything = searcher.search(path, boxes[1], k=36)
+    middle = everything.matches[4].similarity
+    some = searcher.search(path, boxes[1], k=36, threshold=middle)
+    assert [m.similarity for m in some.matches] == [
+        m.similarity for m in everything.matches if m.similarity >= middle
+    ]
+    nobody = searcher.search(path, boxes[1], threshold=1.01)
+    assert nobody.nobody
+    assert not everything.nobody
+    # The gallery's own threshold, unless another is given.
+    searcher.gallery.set_threshold(1.01)
+    assert searcher.search(path, boxes[1]).nobody
+    assert not searcher.search(path, boxes[1], threshold=-1).nobody
+
+
+def test_expansion_and_reranking(searcher, query):
+    path, boxes = query
+    (embedding,) = searcher.embed(cv2.imread(str(path)), boxes[1:2])
+    unit = (embedding / np.linalg.norm(embedding)).astype(np.float32)
+    gallery = searcher.gallery
+    near = gallery.search(unit[None], 3)
+    rows, _ = gallery.get(near.ids[0], embeddings=True)
+    wider = expand_query(unit, rows.embeddings, near.similarities[0])
+    wanted = gallery.search(wider[None], 6).ids[0]
+    found = searcher.search(path, boxes[1], k=6, expand=3)
+    assert [m.id for m in found.matches] == wanted.tolist()
+    ids, stored = vectors(searcher)
+    order = gallery.search(unit[None], 36).ids[0]
+    place = {key: i for i, key in enumerate(ids.tolist())}
+    candidates = stored[[place[key] for key in order.tolist()]]
+    distances = k_reciprocal_distances(unit[None], candidates)[0]
+    wanted = order[np.argsort(distances, kind='stable')][:6]
+    found = searcher.search(path, boxes[1], k=6, rerank=True)
+    assert [m.id for m in found.matches] == wanted.tolist()
+
+
+def test_context_prefers_frames_with_the_same_company(model, tmp_path):
+    """Person 3 is seen twice; once beside the query's companion."""
+    folder = tmp_path / 'frames'
+    folder.mkdir()
+    # The lone one is a little more similar: it has the query's size.
+    scenes = {
+        'alone': [(3, 300, 150), (1, 100, 140)],
+        'together': [(3, 310, 144), (0, 100, 140)],
+        'other': [(0, 100, 140), (2, 300, 150)],
+    }
+    for name, people in scenes.items():
+        cv2.imwrite(str(folder / f'{name}.png'), paint_frame(people)[0])
+    image, boxes = paint_frame([(0, 100, 140), (3, 300, 150)])
+    searcher = PersonSearcher(model, gallery=tmp_path / 'gallery')
+    searcher.index(folder)
+    plain = searcher.search(image, boxes[1], k=6)
+    context = searcher.search(image, boxes[1], k=6, context=True)
+    assert 'together' in context.matches[0].frame.name
+    values = {m.id: m.similarity for m in plain.matches}
+    for match in context.matches:
+        assert match.similarity >= values[match.id] - 1e-6
+    # As by the definition: the best edge of the best matching.
+    together = searcher.gallery.people_in(
+        str(folder / 'together.png'), embeddings=True
+    )
+    group = searcher.embed(image, boxes[::-1])
+    group[0] /= np.linalg.norm(group[0])
+    company, _ = searcher.model.find(image, boxes)
+    other = company.embeddings[company.bboxes[:, 0].argmin()]
+    graph = np.stack([group[0], other]) @ together.embeddings.T
+    pairs = [(graph[0, 0], graph[1, 1]), (graph[0, 1], graph[1, 0])]
+    best = max(pairs, key=sum)
+    assert context.matches[0].similarity == pytest.approx(max(best), abs=1e-5)
+    assert ContextMatching(30, 4).k1 >= 6
+
+
+def test_misuse_is_told(searcher, query):
+    path, boxes = query
+    image = cv2.imread(str(path))
+    with pytest.raises(UsageError, match='2 pictures, but 1 boxes'):
+        searcher.search([image, image], [boxes[0]])
+    with pytest.raises(UsageError, match='context takes one picture'):
+        searcher.search(image, context=True)
+    with pytest.raises(UsageError, match=r'expected shape \(H, W, 3\)'):
+        searcher.detect([image[..., 0]])
+    with pytest.raises(UsageError, match='expected uint8'):
+        searcher.detect([image.astype(np.float32)])
+    with pytest.raises(UsageError, match='has no direction'):
+        search_gallery(searcher.gallery, np.zeros((1, 8)))
+    with pytest.raises(UsageError, match='has no gallery'):
+        PersonSearcher(searcher.model).search(image)
+
+
+@pytest.mark.parametrize(
+    'box',
+    [(5, 5, 5, 50), (50, 50, 5, 5), (700, 10, 800, 90), (1, 2, 3),
+     (np.nan, 0, 9, 9), (-9, -9, 0, 0), 'abcd', (0, 0, np.inf, 5)],
+)  # fmt: skip
+def test_boxes_outside_the_image_are_refused(box):
+    image = np.zeros((360, 640, 3), np.uint8)
+    with pytest.raises(UsageError, match='expected x1 y1 x2 y2'):
+        check_boxes([box], image)
+
+
+def test_boxes_are_cut_to_the_image():
+    image = np.zeros((360, 640, 3), np.uint8)
+    cut = check_boxes([(-5, 10, 900, 50)], image)
+    assert cut.tolist() == [[0, 10, 640, 50]]
+
+
+def test_another_models_gallery_is_refused(model, tmp_path):
+    header = model.header(model_hash='somebody else')
+    create_gallery(tmp_path / 'a', header).close()
+    with pytest.raises(GalleryMismatchError, match='somebody els'):
+        PersonSearcher(model, gallery=tmp_path / 'a')
+    create_gallery(tmp_path / 'b', model.header(dim=9)).close()
+    with pytest.raises(GalleryMismatchError, match='dimensions 9'):
+        PersonSearcher(model, gallery=tmp_path / 'b')
+    open_gallery(tmp_path / 'a').close()  # the locks were given back
+
+
+def test_gallery_moves_with_its_pictures(model, frames, tmp_path):
+    """With a root, names are relative and frames are found again."""
+    header = model.header(root=str(frames))
+    with create_gallery(tmp_path / 'g', header) as gallery:
+        searcher = PersonSearcher(model, gallery=gallery)
+        searcher.index(frames / 'cam0')
+        frame = gallery.list_frames()[0]
+        assert frame.name == 'cam0/0.png'
+        wanted = cv2.imread(str(frames / 'cam0' / '0.png'))
+        np.testing.assert_array_equal(searcher.frame_image(frame), wanted)
+        report = searcher.index(frames)
+        assert (report.frames, report.skipped) == (8, 4)

@@ -1,0 +1,247 @@
+import csv
+import json
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from mmps.apis import parallel_indexing, person_searcher, search_cli
+from mmps.gallery import open_gallery
+from mmps.testing.painted import PaintedPeopleModel, paint_frame
+
+CONFIG = 'configs/pcnet/pcnet_r18_scenes.py'
+
+
+class StubModel(PaintedPeopleModel):
+    """In the place of a model that a config and a checkpoint give."""
+
+    def __init__(self, config=None, weights=None, device=None, det_thr=0.5):
+        super().__init__(det_thr)
+
+
+@pytest.fixture(autouse=True)
+def painted(monkeypatch):
+    monkeypatch.setattr(parallel_indexing, 'PersonModel', StubModel)
+    monkeypatch.setattr(person_searcher, 'PersonModel', StubModel)
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    def call(*words):
+        monkeypatch.setattr(sys, 'argv', ['mmps-search', *map(str, words)])
+        with pytest.raises(SystemExit) as stop:
+            search_cli.main()
+        out = capsys.readouterr()
+        return stop.value.code, out.out, out.err
+
+    return call
+
+
+MODEL = ('--model', CONFIG, 'none.pth')
+
+
+@pytest.fixture
+def gallery(run, frames, tmp_path):
+    path = tmp_path / 'gallery'
+    code, out, err = run(
+        'index', path, *MODEL, frames, '--camera-regex', r'cam(\d)',
+        '--root', frames,
+    )  # fmt: skip
+    assert code == 0, err
+    assert out.startswith('12 frames, 36 people added; 0 frames were there')
+    assert '12/12' in err
+    return path
+
+
+@pytest.fixture
+def query(tmp_path):
+    image, boxes = paint_frame([(0, 100, 140), (3, 300, 150)])
+    path = tmp_path / 'query.png'
+    cv2.imwrite(str(path), image)
+    return path, [f'{value:g}' for value in boxes[1]]
+
+
+def test_index_again_adds_nothing(run, gallery, frames):
+    """The gallery knows its root; positions of options do not matter."""
+    code, out, _ = run('index', gallery, frames, *MODEL)
+    assert code == 0
+    assert out.startswith('0 frames, 0 people added; 12 frames were there')
+
+
+def test_query_prints_a_table_and_draws(run, gallery, query, tmp_path):
+    path, box = query
+    picture = tmp_path / 'out' / 'result.png'
+    code, out, err = run(
+        'query', gallery, *MODEL, path, '--box', *box, '-k', 3,
+        '--out', picture,
+    )  # fmt: skip
+    assert code == 0, err
+    lines = [line.split() for line in out.splitlines() if line.strip()]
+    ranks = [line for line in lines if line[0] in '123']
+    assert len(ranks) == 3
+    similarities = [float(line[1]) for line in ranks]
+    assert similarities == sorted(similarities, reverse=True)
+    assert similarities[0] > 0.99
+    drawn = cv2.imread(str(picture))
+    # The blue frame of the query is in it.
+    blue = np.array([0xB2, 0x72, 0x00])
+    assert (np.abs(drawn.astype(int) - blue).max(-1) < 12).sum() > 500
+
+
+def test_query_as_json_and_by_person(run, gallery, query):
+    path, box = query
+    code, out, _ = run(
+        'query', gallery, *MODEL, '--json', path, '--box', *box, '-k', 2
+    )
+    found = json.loads(out)
+    assert code == 0
+    assert not found['nobody']
+    first = found['matches'][0]
+    # A person of the gallery needs no model.
+    code, out, _ = run('query', gallery, '--person', first['id'], '--json')
+    again = json.loads(out)['matches']
+    assert code == 0
+    assert len(again) == 10
+    assert first['frame'] not in {match['frame'] for match in again}
+
+
+def test_filters(run, gallery, query):
+    path, box = query
+    arguments = ('query', gallery, *MODEL, path, '--box', *box, '--json')
+    only = json.loads(run(*arguments, '--camera', 1, 2)[1])['matches']
+    assert {match['camera'] for match in only} == {'1', '2'}
+    other = json.loads(run(*arguments, '--exclude-camera', 1)[1])['matches']
+    assert {match['camera'] for match in other} == {'0', '2'}
+    sure = json.loads(run(*arguments, '--min-score', '0.9')[1])['matches']
+    assert sure
+    assert min(match['score'] for match in sure) >= 0.9
+    none = json.loads(run(*arguments, '--after', 0)[1])
+    assert none['nobody']  # the frames have no time
+
+
+def test_nobody_is_an_answer(run, gallery, query):
+    path, box = query
+    code, out, _ = run(
+        'query', gallery, *MODEL, path, '--box', *box, '--threshold', 1.01
+    )
+    assert code == 0
+    assert out.strip() == 'nobody (no similarity of 1.010 or more)'
+
+
+def test_info(run, gallery, frames):
+    code, out, _ = run('info', gallery)
+    assert code == 0
+    assert 'painted' in out
+    assert '0, 1, 2' in out
+    found = json.loads(run('info', gallery, '--json')[1])
+    assert (found['rows'], found['frames']) == (36, 12)
+    assert found['root'] == str(frames)
+
+
+def test_export_csv_and_coco(run, gallery, tmp_path):
+    with open_gallery(gallery, read_only=True) as opened:
+        ((rows, frames),) = opened.scan(100)
+    out = tmp_path / 'a.csv'
+    assert run('export', gallery, out)[0] == 0
+    with out.open() as file:
+        table = list(csv.DictReader(file))
+    assert [int(row['id']) for row in table] == rows.ids.tolist()
+    assert table[5]['frame'] == frames[rows.frames[5]].name
+    assert table[5]['camera'] == frames[rows.frames[5]].camera
+    boxes = [[float(row[c]) for c in ('x1', 'y1', 'x2', 'y2')]
+             for row in table]  # fmt: skip
+    np.testing.assert_allclose(boxes, rows.bboxes, atol=0.006)
+
+    out = tmp_path / 'a.json'
+    assert run('export', gallery, out)[0] == 0
+    from pycocotools.coco import COCO
+
+    coco = COCO(str(out))
+    assert len(coco.imgs) == 12
+    assert len(coco.anns) == 36
+    note = coco.anns[5]
+    assert int(note['gallery_id']) == rows.ids[5]
+    x, y, w, h = note['bbox']
+    np.testing.assert_allclose([x, y, x + w, y + h], rows.bboxes[5])
+    name = coco.imgs[note['image_id']]['file_name']
+    assert name == frames[rows.frames[5]].name
+
+
+def test_contact_sheet(run, gallery, tmp_path):
+    out = tmp_path / 'sheet.png'
+    code, text, _ = run('export', gallery, out, '--limit', 8)
+    assert (code, text) == (0, f'8 people in {out}\n')
+    sheet = cv2.imread(str(out))
+    colours = cv2.cvtColor(sheet, cv2.COLOR_BGR2HSV)[..., 1] > 80
+    assert colours.mean() > 0.05  # the people are on it
+
+
+@pytest.mark.parametrize(
+    ('words', 'message'),
+    [
+        (['index', '{new}', *MODEL], 'either inputs or --split'),
+        (['index', '{new}', *MODEL, '{tmp}/no.jpg'], 'does not exist'),
+        (['index', '{new}', *MODEL, '{tmp}/bad.mp4'], 'as a video'),
+        (['index', '{new}', '--model', 'no.py', 'x', '{tmp}'], 'no.py'),
+        (['query', '{new}', '--person', '1'], 'there is no gallery'),
+        (['query', '{old}'], 'either pictures or --person'),
+        (['query', '{old}', '--person', '1'], 'no row 1'),
+        (['query', '{old}', '{query}'], 'need --model'),
+        (['query', '{old}', *MODEL, '{query}', '--box', '900', '0', '950',
+          '9'], 'inside the image of 640 x 360'),
+        (['query', '{old}', *MODEL, '{query}', '{query}', '--box', '0', '0',
+          '9', '9'], '2 pictures, but 1 times --box'),
+        (['query', '{old}', *MODEL, '{tmp}/junk.png'], 'junk.png'),
+        (['info', '{new}'], 'there is no gallery'),
+        (['info', 'ftp://host/x'], 'expected a folder'),
+        (['export', '{old}', '{tmp}/a.xml'], '.csv, .json, .jpg or .png'),
+        (['serve', '{new}', *MODEL], 'there is no gallery'),
+        (['serve', '{old}', *MODEL, '--host', '0.0.0.0'], 'token'),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_line_and_changes_nothing(
+    run, gallery, query, tmp_path, words, message
+):
+    (tmp_path / 'bad.mp4').write_bytes(b'junk')
+    (tmp_path / 'junk.png').write_bytes(b'junk')
+    before = {p: p.stat().st_mtime_ns for p in gallery.iterdir()}
+    places = dict(
+        new=tmp_path / 'new', old=gallery, tmp=tmp_path, query=query[0]
+    )
+    code, out, err = run(*(str(word).format(**places) for word in words))
+    assert code == 2
+    (line,) = [x for x in err.splitlines() if not x.startswith('indexing')]
+    assert line.startswith('error: ')
+    assert message in line
+    assert not (tmp_path / 'new').exists()
+    after = {p: p.stat().st_mtime_ns for p in gallery.iterdir()}
+    assert after == before
+
+
+@pytest.mark.parametrize(
+    'words',
+    [['find', 'x'], ['query', 'x', '--after', 'noon'], ['info', 'x', 'y'],
+     ['query', 'x', '-k', '0'], ['index', 'x', 'y', '--bogus']],
+)  # fmt: skip
+def test_wrong_options(run, words):
+    code, _, err = run(*words)
+    assert code == 2
+    assert 'error: ' in err
+
+
+def test_model_that_does_not_fit(run, gallery, query, monkeypatch):
+    class Other(StubModel):
+        def header(self, **changes):
+            return super().header(**{'model_hash': 'other', **changes})
+
+    monkeypatch.setattr(person_searcher, 'PersonModel', Other)
+    code, _, err = run('query', gallery, *MODEL, query[0])
+    assert code == 2
+    assert 'build a gallery of its own' in err
+
+
+def test_times(run):
+    parse = search_cli._moment
+    assert parse('12.5') == 12.5
+    assert parse('2026-01-31T12:00:00+00:00') == 1769860800.0

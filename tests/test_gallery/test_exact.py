@@ -1,0 +1,334 @@
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from mmps.gallery import (
+    Frame,
+    GalleryError,
+    GalleryHeader,
+    GalleryLockedError,
+    GalleryRows,
+    create_gallery,
+    open_gallery,
+    stable_id,
+)
+from mmps.gallery import exact as module
+
+DIM = 8
+WRITER = """
+import sys, numpy as np
+from mmps.gallery import Frame, GalleryRows, open_gallery, stable_id
+gallery = open_gallery(sys.argv[1])
+for n in range(int(sys.argv[2]), 10**6):
+    name = f'frame{n:06d}'
+    vector = np.random.default_rng(n).standard_normal((3, 8))
+    ids = [stable_id(f'{name}#{i}') for i in range(3)]
+    gallery.add([Frame(name)], GalleryRows(
+        ids, np.zeros(3, int), np.zeros((3, 4)), np.ones(3), vector))
+    print(n, flush=True)
+"""
+
+
+def rows_of(name, num=2, seed=0, dim=DIM):
+    rng = np.random.default_rng([seed, stable_id(name) % 2**31])
+    return GalleryRows(
+        ids=[stable_id(f'{name}#{i}') for i in range(num)],
+        frames=np.zeros(num, int),
+        bboxes=rng.random((num, 4)),
+        scores=rng.random(num),
+        embeddings=rng.standard_normal((num, dim)),
+    )
+
+
+@pytest.fixture
+def gallery(tmp_path):
+    with create_gallery(tmp_path / 'g', GalleryHeader(dim=DIM)) as gallery:
+        yield gallery
+
+
+def fill(gallery, num, start=0, people=2):
+    for n in range(start, start + num):
+        frame = Frame(f'f{n:04d}', camera=f'c{n % 2}', time=float(n))
+        gallery.add([frame], rows_of(frame.name, people))
+
+
+def contents(gallery):
+    found = {}
+    for rows, frames in gallery.scan():
+        for i in range(len(rows)):
+            found[int(rows.ids[i])] = (
+                frames[rows.frames[i]],
+                rows.embeddings[i].tobytes(),
+                rows.bboxes[i].tobytes(),
+            )
+    return found
+
+
+def test_killed_writer_loses_nothing_it_acknowledged(tmp_path):
+    path = tmp_path / 'g'
+    create_gallery(path, GalleryHeader(dim=DIM)).close()
+    rng, start = np.random.default_rng(0), 0
+    for _ in range(4):
+        writer = subprocess.Popen(
+            [sys.executable, '-c', WRITER, str(path), str(start)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        told = int(writer.stdout.readline())
+        time.sleep(rng.random() * 0.3)
+        os.kill(writer.pid, signal.SIGKILL)
+        said = writer.stdout.read().split()
+        told = max([told, *map(int, said)])
+        writer.wait()
+        with open_gallery(path) as gallery:
+            names = [f'frame{n:06d}' for n in range(told + 1)]
+            assert gallery.has_frames(names).all()
+            # What was not acknowledged is there as a whole or not at all.
+            num = gallery.info()['frames']
+            assert gallery.count() == 3 * num
+            assert num in (told + 1, told + 2)
+            start = num
+            last = gallery.people_in(names[-1], embeddings=True)
+            wanted = np.random.default_rng(told).standard_normal((3, DIM))
+            wanted /= np.linalg.norm(wanted, axis=1, keepdims=True)
+            np.testing.assert_allclose(last.embeddings, wanted, atol=1e-6)
+
+
+def test_unfinished_writes_are_dropped_at_open(gallery, tmp_path, caplog):
+    fill(gallery, 3)
+    before = contents(gallery)
+    gallery.close()
+    folder = tmp_path / 'g'
+    whole = sorted(folder.glob('*.npy'))[-1].read_bytes()
+    (folder / '00000099.npy').write_bytes(whole[:60])  # torn
+    (folder / '00000098.npz.tmp').write_bytes(b'PK')
+    with caplog.at_level(logging.WARNING), open_gallery(folder) as again:
+        assert contents(again) == before
+        assert not list(folder.glob('*.tmp'))
+        assert not (folder / '00000099.npy').exists()
+        fill(again, 1, start=3)
+        assert len(contents(again)) == 8
+    assert '2 unfinished' in caplog.text
+
+
+def test_reader_does_not_clean_up_after_a_writer(gallery, tmp_path):
+    (tmp_path / 'g' / '00000050.npy').write_bytes(b'half')
+    with open_gallery(tmp_path / 'g', read_only=True):
+        assert (tmp_path / 'g' / '00000050.npy').exists()
+
+
+@pytest.mark.parametrize('kind', ['npy', 'npz'])
+@pytest.mark.parametrize('harm', ['missing', 'short', 'junk'])
+def test_broken_files_are_named(gallery, tmp_path, kind, harm):
+    fill(gallery, 2)
+    gallery.close()
+    path = sorted((tmp_path / 'g').glob(f'*.{kind}'))[0]
+    if harm == 'missing':
+        path.unlink()
+    else:
+        data = path.read_bytes()
+        path.write_bytes(data[: len(data) // 2] if harm == 'short' else b'x')
+    with pytest.raises(GalleryError, match=path.name):
+        open_gallery(tmp_path / 'g')
+    # The lock was given back: the error stays the same.
+    with pytest.raises(GalleryError, match=path.name):
+        open_gallery(tmp_path / 'g')
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (dict(version=2), 'format version 2'),
+        (dict(format='other'), 'is no gallery'),
+        (dict(dim='wide'), 'header'),
+        (dict(dim=7), '8 dimensions, the header says 7'),
+        (dict(metric='angle'), 'metric'),
+        (dict(segments=['../../etc/passwd']), 'segments'),
+        (dict(segments=None), 'segments'),
+    ],
+)
+def test_broken_header_is_refused(gallery, tmp_path, change, message):
+    fill(gallery, 1)
+    gallery.close()
+    path = tmp_path / 'g' / 'gallery.json'
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(GalleryError, match=message):
+        open_gallery(tmp_path / 'g')
+
+
+def test_manifest_that_is_no_json(gallery, tmp_path):
+    gallery.close()
+    (tmp_path / 'g' / 'gallery.json').write_text('{"format"')
+    with pytest.raises(GalleryError, match='gallery.json: broken'):
+        open_gallery(tmp_path / 'g')
+
+
+def test_pickles_are_not_loaded(gallery, tmp_path):
+    fill(gallery, 1)
+    gallery.close()
+    (path,) = (tmp_path / 'g').glob('*.npy')
+    np.save(path, np.array([print], dtype=object), allow_pickle=True)
+    with pytest.raises(GalleryError, match=path.name):
+        open_gallery(tmp_path / 'g')
+
+
+def test_one_writer_many_readers(gallery, tmp_path):
+    with pytest.raises(GalleryLockedError, match='another process'):
+        open_gallery(tmp_path / 'g')
+    fill(gallery, 1)
+    with open_gallery(tmp_path / 'g', read_only=True) as reader:
+        assert reader.count() == 2
+        # It sees what is added, merged and deleted from now on.
+        fill(gallery, 30, start=1)
+        gallery.delete(frames=['f0000'])
+        gallery.set_threshold(0.25)
+        assert reader.count() == 60
+        assert contents(reader) == contents(gallery)
+        assert reader.header.threshold == 0.25
+    gallery.close()
+    open_gallery(tmp_path / 'g').close()
+
+
+def test_searches_go_on_while_rows_are_added(gallery, tmp_path):
+    fill(gallery, 4)
+    query = rows_of('f0002').embeddings[:1]
+    errors, done = [], threading.Event()
+
+    def search(reader):
+        try:
+            while not done.is_set():
+                found = reader.search(query, 3)
+                assert found.ids[0, 0] == stable_id('f0002#0')
+                reader.get(found.ids[0])
+        except Exception as err:
+            errors.append(err)
+
+    with open_gallery(tmp_path / 'g', read_only=True) as reader:
+        threads = [
+            threading.Thread(target=search, args=(one,))
+            for one in (gallery, reader)
+        ]
+        for thread in threads:
+            thread.start()
+        fill(gallery, 60, start=4)
+        gallery.persist()
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert not errors
+
+
+def test_merging_keeps_everything_and_its_order(gallery, tmp_path):
+    same = np.ones((1, DIM), np.float32)
+    for n in range(200):
+        rows = rows_of(f'f{n:04d}', 1)
+        rows.embeddings = same
+        gallery.add([Frame(f'f{n:04d}')], rows)
+    assert gallery.info()['segments'] < 25
+    files = {p.name for p in (tmp_path / 'g').glob('*.np*')}
+    assert len(files) == 2 * gallery.info()['segments']
+    wanted = [stable_id(f'f{n:04d}#0') for n in range(200)]
+    assert gallery.search(same, 200).ids[0].tolist() == wanted
+    gallery.persist()
+    assert gallery.info()['segments'] == 1
+    assert gallery.search(same, 200).ids[0].tolist() == wanted
+
+
+def test_deleted_rows_stay_deleted_when_segments_merge(gallery, tmp_path):
+    """Moved, then deleted: the oldest copy must not come back."""
+    fill(gallery, 20)
+    moved = rows_of('f0003')
+    gallery.add([Frame('elsewhere')], moved)
+    gallery.delete(frames=['elsewhere'])
+    fill(gallery, 20, start=20)  # merges the tail, not the front
+    assert not set(moved.ids.tolist()) & set(contents(gallery))
+    before = contents(gallery)
+    gallery.persist()
+    assert contents(gallery) == before
+    gallery.close()
+    with open_gallery(tmp_path / 'g') as again:
+        assert contents(again) == before
+
+
+def test_persist_gives_space_back(gallery):
+    fill(gallery, 40, people=100)
+    gallery.persist()
+    before = gallery.info()['bytes']
+    gallery.delete(frames=[f'f{n:04d}' for n in range(35)])
+    gallery.persist()
+    assert gallery.info()['bytes'] < before / 3
+    assert gallery.count() == 500
+
+
+def test_segments_stay_below_a_size(gallery, monkeypatch):
+    monkeypatch.setattr(module, '_MERGE_BYTES', 6000)
+    fill(gallery, 60)
+    gallery.delete(frames=[f'f{n:04d}' for n in range(50)])
+    before = contents(gallery)
+    gallery.persist()
+    assert contents(gallery) == before
+    assert gallery.info()['segments'] > 1
+
+
+def test_half_precision_takes_half_the_space(tmp_path):
+    sizes = {}
+    for dtype in ('float32', 'float16'):
+        header = GalleryHeader(dim=256, dtype=dtype)
+        with create_gallery(tmp_path / dtype, header) as gallery:
+            rows = rows_of('f', 500, dim=256)
+            gallery.add([Frame('f')], rows)
+            gallery.persist()
+            sizes[dtype] = gallery.info()['bytes']
+            found = gallery.search(rows.embeddings[:20], 1)
+            assert found.ids[:, 0].tolist() == rows.ids[:20].tolist()
+            np.testing.assert_allclose(found.similarities, 1, atol=1e-3)
+    assert sizes['float16'] < 0.6 * sizes['float32']
+
+
+def test_too_large_for_half_precision(tmp_path):
+    header = GalleryHeader(dim=2, dtype='float16', metric='ip')
+    with create_gallery(tmp_path / 'g', header) as gallery:
+        rows = rows_of('f', 1, dim=2)
+        rows.embeddings = np.array([[1e6, 1]])
+        with pytest.raises(GalleryError, match='too large for float16'):
+            gallery.add([Frame('f')], rows)
+        assert gallery.count() == 0
+
+
+def test_create_refuses_what_is_there(tmp_path):
+    (tmp_path / 'notes.txt').write_text('mine')
+    with pytest.raises(FileExistsError, match='something already'):
+        create_gallery(tmp_path, GalleryHeader(dim=2))
+    assert [p.name for p in tmp_path.iterdir()] == ['notes.txt']
+
+
+def test_extreme_lengths_are_scaled(tmp_path):
+    with create_gallery(tmp_path / 'g', GalleryHeader(dim=4)) as gallery:
+        rows = rows_of('f', 2, dim=4)
+        rows.embeddings = np.array([[1e30, 0, 0, 0], [0, 1e-30, 0, 0]])
+        gallery.add([Frame('f')], rows)
+        found = gallery.search(np.array([[0, 1e-38, 0, 0]]), 2)
+        np.testing.assert_array_equal(found.similarities, [[1, 0]])
+
+
+def test_pieces_hold_marks_and_empty_frames(gallery):
+    fill(gallery, 3)
+    gallery.add([Frame('done', 'film.mp4', -2), Frame('empty')],
+                GalleryRows.empty(DIM))  # fmt: skip
+    names, people = [], 0
+    for frames, rows in gallery.pieces(2):
+        names += [frame.name for frame in frames]
+        people += len(rows)
+        owners = {frames[i].name for i in rows.frames}
+        assert all(stable_id(f'{name}#0') in rows.ids for name in owners)
+    assert names == ['f0000', 'f0001', 'f0002', 'done', 'empty']
+    assert people == 6
+    assert gallery.info()['frames'] == 4
+    assert 'done' not in [frame.name for frame in gallery.list_frames()]

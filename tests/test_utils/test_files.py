@@ -1,0 +1,27 @@
+import os
+
+import pytest
+
+from mmps.utils.files import write_whole
+
+
+def test_writes_and_replaces(tmp_path):
+    path = tmp_path / 'a.txt'
+    for text in (b'one', b'two'):
+        write_whole(path, lambda file, text=text: file.write(text))
+        assert path.read_bytes() == text
+    assert os.listdir(tmp_path) == ['a.txt']
+
+
+def test_failure_leaves_the_old_file(tmp_path):
+    path = tmp_path / 'a.txt'
+    path.write_bytes(b'old')
+
+    def write(file):
+        file.write(b'half')
+        raise OSError('disk full')
+
+    with pytest.raises(OSError, match='disk full'):
+        write_whole(path, write)
+    assert path.read_bytes() == b'old'
+    assert os.listdir(tmp_path) == ['a.txt']
