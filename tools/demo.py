@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The whole of mmps in one run: make data, train, test, draw (`make demo`).
+"""The whole of mmps in one run: make data, train, test, draw, search
+(`make demo`).
 
 Every step is a command of its own that is printed before it runs, so that it
 can be run again with other options. What is there already is not made again:
@@ -39,6 +40,8 @@ TEST_SETS = {
         ),
     ),
 }
+# Who is looked for in the gallery: a query of the test set, by its number.
+QUERY = 12
 console = Console(highlight=False)
 run = partial(run_tool, console)
 
@@ -75,6 +78,25 @@ def results_table(config: str, data: Path, work_dir: Path) -> Table:
         figures += [detection.recall, detection.ap]
         table.add_row(name, *(f'{100 * value:.1f}' for value in figures))
     return table
+
+
+def search(
+    config: str, checkpoint: Path, work_dir: Path, data_root: str
+) -> None:
+    """Build a gallery of the test frames and look for a person in it."""
+    gallery = work_dir / 'gallery'
+    model = ('--model', config, checkpoint, '--cfg-options', data_root)
+    run('tools/search.py', 'index', gallery, '--split', 'test', *model)
+    key, _, value = data_root.partition('=')
+    dataset, truth = load_test_set(load_config(config, {key: value}))
+    frame = int(truth.query_frames[QUERY])
+    run(
+        'tools/search.py', 'query', gallery,
+        dataset.get_data_info(frame)['img_path'],
+        '--box', *(f'{side:.0f}' for side in truth.query_bboxes[QUERY]),
+        '--exclude-camera', truth.camera_ids[frame], '-k', 6,
+        '--out', work_dir / 'pictures' / 'search.png', *model,
+    )  # fmt: skip
 
 
 def main() -> None:
@@ -126,6 +148,7 @@ def main() -> None:
         f'{analysis}/plot_training.py', work_dir,
         '--out', pictures / 'training.png',
     )  # fmt: skip
+    search(args.config, checkpoint, work_dir, root)
     console.print(results_table(args.config, args.data, work_dir))
     minutes = (time.time() - start) / 60
     console.print(f'{minutes:.1f} minutes; pictures in {pictures}')

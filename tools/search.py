@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Find people again in pictures and videos; installed as mmps-search."""
 
-from mmps.apis.search_cli import main
+from mmps.cli.search import main
 
 if __name__ == '__main__':
     main()

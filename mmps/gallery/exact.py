@@ -114,13 +114,15 @@ class ExactGallery(BaseGallery):
         for part, start in zip(view.parts, view.offsets):
             vectors = part.segment.rows.embeddings
             mask = part.select(filters)
-            for cut in range(0, len(vectors), best.block_rows):
+            cut = 0
+            while cut < len(vectors):
                 block = slice(cut, cut + best.block_rows)
                 if mask is None or mask[block].all():
                     best.update(vectors[block], int(start + cut))
                 elif mask[block].any():
                     rows = cut + np.flatnonzero(mask[block])
                     best.update(vectors[rows], start + rows)
+                cut = block.stop
         numbers, sims = best.result()
         return Matches(view.ids_of(numbers), sims.astype(np.float32))
 
@@ -206,6 +208,10 @@ class ExactGallery(BaseGallery):
             Frames and their people, as :meth:`add` takes them.
         """
         yield from self._current().pieces(num)
+
+    def segments(self) -> list[Segment]:
+        """The pieces on disk, oldest first."""
+        return self._current().segments
 
     def count(self, filters: Filters | None = None) -> int:
         """Number of rows."""

@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-# Of a block: rows, and similarities if there are many queries.
+# Of a block: rows at the start and later, and similarities if there are many
+# queries.
+_FIRST_ROWS = 2**12
 _BLOCK_ROWS = 2**16
 _BLOCK_SIMS = 2**23
 _PRODUCT_ROWS = 1024  # so that they stay in the cache
@@ -51,14 +53,18 @@ class TopK:
         self._floor = np.full(num, -np.inf)
         # Candidates: query, row, similarity; sorted ones first.
         self._found = [_no_candidates()]
-        self._num_new = 0
+        self._num_new = self._num_seen = 0
         self._memory = np.empty(0, np.float32), np.empty(0, bool)
 
     @property
     def block_rows(self) -> int:
-        """Rows of a block that make the best use of caches and memory."""
-        few = _BLOCK_SIMS // max(len(self.queries), 1)
-        return max(1024, min(few, _BLOCK_ROWS))
+        """Rows of the next block that make the best use of the caches.
+
+        At the start nothing is known that could be left out: small blocks
+        are cheaper until there is a floor.
+        """
+        few = max(1024, _BLOCK_SIMS // max(len(self.queries), 1))
+        return min(few, _BLOCK_ROWS, max(_FIRST_ROWS, 3 * self._num_seen))
 
     def update(self, vectors: np.ndarray, rows: np.ndarray | int) -> None:
         """Look at a block of rows.
@@ -71,6 +77,7 @@ class TopK:
             rows: (n,) number of each row, rising, or that of the first of
                 consecutive ones.
         """
+        self._num_seen += len(vectors)
         vectors = vectors.astype(np.float32, copy=False)
         if self.max_norm is None:
             squares = np.einsum('nd,nd->n', vectors, vectors)

@@ -5,6 +5,7 @@ galleries, search, command line, web page. No training, no weights.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -66,6 +67,46 @@ def paint_frame(
         boxes.append((x - half, top, x + half + 1, bottom + 1))
     image = np.clip(image * _GAINS[camera], 0, 255).astype(np.uint8)
     return image, np.array(boxes, np.float32).reshape(-1, 4)
+
+
+def save_frames(folder: Path) -> Path:
+    """Save pictures of cameras 0 to 2, 4 of each, 3 people in each.
+
+    Args:
+        folder: Gets ``cam0/0.png`` to ``cam2/3.png``.
+
+    Returns:
+        The folder.
+    """
+    rng = np.random.default_rng(0)
+    for camera in range(3):
+        (folder / f'cam{camera}').mkdir(parents=True)
+        for number in range(4):
+            people = [
+                (int(person), 110 + 200 * place, int(rng.integers(120, 170)))
+                for place, person in enumerate(rng.permutation(6)[:3])
+            ]
+            path = folder / f'cam{camera}' / f'{number}.png'
+            cv2.imwrite(str(path), paint_frame(people, camera)[0])
+    return folder
+
+
+def save_video(path: Path) -> Path:
+    """Save 2 seconds, 20 frames: one person walks, another stands.
+
+    Args:
+        path: ``*.avi``.
+
+    Returns:
+        The path.
+    """
+    codec = cv2.VideoWriter_fourcc(*'MJPG')
+    writer = cv2.VideoWriter(str(path), codec, 10, SIZE)
+    for number in range(20):
+        people = [(0, 60 + 20 * number, 150), (3, 560, 140)]
+        writer.write(paint_frame(people)[0])
+    writer.release()
+    return path
 
 
 class PaintedPeopleModel(PersonModel):

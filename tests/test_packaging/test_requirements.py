@@ -115,7 +115,7 @@ class Refuse:
         if name.partition('.')[0] in {extras}:
             raise ModuleNotFoundError(f'no {{name}}', name=name)
 sys.meta_path.insert(0, Refuse())
-import mmps.apis.search_commands, mmps.apis.person_searcher, mmps.gallery
+import mmps.cli.search_commands, mmps.apis.person_searcher, mmps.gallery
 import mmps.testing.painted, mmps.gallery.exact
 from mmps.utils.quiet import import_parts
 import_parts()

@@ -21,24 +21,28 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from mmps.apis.frame_sources import (
+    InputOptions,
+    expand_inputs,
+    read_frame,
+    read_picture,
+)
+from mmps.apis.gallery_export import export_gallery
+from mmps.apis.parallel_indexing import IndexJob, run_job
+from mmps.apis.person_searcher import PersonSearcher
+from mmps.apis.searching import SearchResult, search_gallery
+from mmps.apis.stored_search import (
+    SearchSettings,
+    load_predictions,
+    load_test_set,
+)
 from mmps.datasets.errors import BadImageError
 from mmps.datasets.from_config import build_dataset, dataset_config
 from mmps.evaluation.functional import calibrate_threshold
 from mmps.gallery import BaseGallery, Filters, gallery_exists, open_gallery
 from mmps.utils.cli import UsageError, load_config
 
-from .frame_sources import (
-    InputOptions,
-    expand_inputs,
-    read_frame,
-    read_picture,
-)
-from .gallery_export import export_gallery
-from .parallel_indexing import IndexJob, run_job
-from .person_searcher import PersonSearcher
 from .search_report import draw_result, print_result, result_json
-from .searching import SearchResult, search_gallery
-from .stored_search import SearchSettings, load_predictions, load_test_set
 
 
 def index(args: argparse.Namespace) -> None:

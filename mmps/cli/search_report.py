@@ -13,14 +13,13 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from mmps.apis.frame_sources import read_frame
+from mmps.apis.searching import SearchResult
 from mmps.datasets.errors import BadImageError
 from mmps.gallery import Frame
 from mmps.utils.files import write_whole
 from mmps.visualization import Answer, draw_answers
 from mmps.visualization.answers import QUERY
-
-from .frame_sources import read_frame
-from .searching import SearchResult
 
 # Larger times are taken for seconds since 1970.
 _UNIX = 1e8

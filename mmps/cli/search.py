@@ -32,7 +32,7 @@ def _main() -> int | None:
     args = parse_args()
     # Later, so that --help and mistakes are answered at once.
     import_parts()
-    from mmps.apis import search_commands
+    from mmps.cli import search_commands
 
     return getattr(search_commands, args.verb)(args)
 

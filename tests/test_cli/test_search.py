@@ -5,10 +5,12 @@ import sys
 import cv2
 import numpy as np
 import pytest
+from pycocotools.coco import COCO
 
-from mmps.apis import parallel_indexing, person_searcher, search_cli
+from mmps.apis import parallel_indexing, person_searcher
+from mmps.cli import search as search_cli
 from mmps.gallery import open_gallery
-from mmps.testing.painted import PaintedPeopleModel, paint_frame
+from mmps.testing.painted import PaintedPeopleModel, paint_frame, save_frames
 
 CONFIG = 'configs/pcnet/pcnet_r18_scenes.py'
 
@@ -24,6 +26,11 @@ class StubModel(PaintedPeopleModel):
 def painted(monkeypatch):
     monkeypatch.setattr(parallel_indexing, 'PersonModel', StubModel)
     monkeypatch.setattr(person_searcher, 'PersonModel', StubModel)
+
+
+@pytest.fixture(scope='module')
+def frames(tmp_path_factory):
+    return save_frames(tmp_path_factory.mktemp('frames'))
 
 
 @pytest.fixture
@@ -155,8 +162,6 @@ def test_export_csv_and_coco(run, gallery, tmp_path):
 
     out = tmp_path / 'a.json'
     assert run('export', gallery, out)[0] == 0
-    from pycocotools.coco import COCO
-
     coco = COCO(str(out))
     assert len(coco.imgs) == 12
     assert len(coco.anns) == 36
