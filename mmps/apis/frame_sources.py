@@ -73,9 +73,14 @@ class InputOptions:
         """Name of a file in the gallery.
 
         Raises:
-            UsageError: The file is not below the root.
+            UsageError: The file is not below the root, or its name is not
+                valid Unicode.
         """
         path = os.path.abspath(path)
+        try:
+            path.encode()
+        except UnicodeEncodeError as err:
+            raise UsageError(f'{path!r}: the name is not UTF-8') from err
         if self.root is None:
             return Path(path).as_posix()
         root = os.path.abspath(self.root)

@@ -1,7 +1,14 @@
 """Galleries: people found in frames, to be searched by embedding."""
 
 from .base import BaseGallery
-from .errors import GalleryError, GalleryLockedError, GalleryMismatchError
+from .errors import (
+    GalleryError,
+    GalleryExistsError,
+    GalleryKeyError,
+    GalleryLockedError,
+    GalleryMismatchError,
+    GalleryNotFoundError,
+)
 from .header import GalleryHeader
 from .opening import create_gallery, engine_of, gallery_exists, open_gallery
 from .records import Filters, Frame, GalleryRows, Matches, stable_id
@@ -11,9 +18,12 @@ __all__ = [
     'Filters',
     'Frame',
     'GalleryError',
+    'GalleryExistsError',
     'GalleryHeader',
+    'GalleryKeyError',
     'GalleryLockedError',
     'GalleryMismatchError',
+    'GalleryNotFoundError',
     'GalleryRows',
     'Matches',
     'create_gallery',

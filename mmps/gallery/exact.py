@@ -184,7 +184,7 @@ class ExactGallery(BaseGallery):
         found = set()
         for part in self._current().parts:
             segment = part.segment
-            used = np.unique(segment.frame_cameras[part.frames_alive])
+            used = np.unique(segment.frame_cameras[part.pictures])
             found.update(segment.cameras[i] for i in used)
         return sorted(found)
 

@@ -29,7 +29,9 @@ def stable_id(name: str) -> int:
     Returns:
         63 bits of BLAKE2b, so that it fits a signed 64-bit integer.
     """
-    digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
+    # A name that is not valid Unicode may be asked for, though never added.
+    data = name.encode('utf-8', 'surrogatepass')
+    digest = hashlib.blake2b(data, digest_size=8).digest()
     return int.from_bytes(digest, 'big') >> 1
 
 
@@ -216,7 +218,13 @@ def check_frames(frames: Sequence[Frame]) -> None:
     for frame in frames:
         texts = (frame.name, frame.source, frame.camera)
         for text in texts:
-            if '\0' in text or len(text.encode()) > MAX_NAME_BYTES:
+            try:
+                size = len(text.encode())
+            except UnicodeEncodeError as err:
+                raise GalleryError(
+                    f'frame {text[:60]!r}: expected valid Unicode'
+                ) from err
+            if '\0' in text or size > MAX_NAME_BYTES:
                 raise GalleryError(
                     f'frame {text[:60]!r}...: expected at most '
                     f'{MAX_NAME_BYTES} bytes and no NUL'

@@ -83,9 +83,7 @@ class Segment:
             frame_cameras=np.array(
                 [place[f.camera] for f in frames], np.int32
             ),
-            texts=json.dumps(texts, ensure_ascii=False).encode(
-                'utf-8', 'surrogatepass'
-            ),
+            texts=json.dumps(texts, ensure_ascii=False).encode(),
             gone_ids=np.asarray(gone_ids, np.int64),
             gone_frames=np.asarray(gone_frames, np.int64),
         )
@@ -97,7 +95,7 @@ class Segment:
 
     @cached_property
     def _strings(self) -> dict[str, list]:
-        return json.loads(self.texts.decode('utf-8', 'surrogatepass'))
+        return json.loads(self.texts)
 
     @property
     def cameras(self) -> list[str]:

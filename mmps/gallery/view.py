@@ -85,7 +85,10 @@ class Part:
         frames[found[found >= 0]] = False
         rows = self.rows_alive & frames[segment.rows.frames]
         if filters.min_score is not None:
-            rows &= segment.rows.scores >= filters.min_score
+            # As the scores are stored: 0.9 passes 0.9.
+            limit = np.finfo(np.float32).max
+            lowest = np.float32(np.clip(filters.min_score, -limit, limit))
+            rows &= segment.rows.scores >= lowest
         return rows
 
 

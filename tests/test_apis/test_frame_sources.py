@@ -153,3 +153,11 @@ def test_what_cannot_be_read_again(tmp_path, video):
         read_frame(frame._replace(source=''))
     with pytest.raises(BadImageError, match=r'gone\.jpg'):
         read_frame(frame._replace(source='gone.jpg', index=-1), str(tmp_path))
+
+
+def test_name_that_is_no_unicode(tmp_path):
+    path = os.fsencode(tmp_path) + b'/\xff.png'
+    with open(path, 'wb') as file:
+        file.write(b'x')
+    with pytest.raises(UsageError, match='not UTF-8'):
+        expand_inputs(tmp_path)

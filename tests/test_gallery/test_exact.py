@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from mmps.gallery import (
+    Filters,
     Frame,
     GalleryError,
     GalleryHeader,
@@ -332,3 +333,15 @@ def test_pieces_hold_marks_and_empty_frames(gallery):
     assert people == 6
     assert gallery.info()['frames'] == 4
     assert 'done' not in [frame.name for frame in gallery.list_frames()]
+
+
+def test_names_that_are_no_unicode(gallery):
+    with pytest.raises(GalleryError, match='valid Unicode'):
+        gallery.add([Frame('a\udcff')], GalleryRows.empty(DIM))
+    assert not gallery.has_frames(['a\udcff']).any()
+
+
+@pytest.mark.parametrize(('lowest', 'num'), [(1e300, 0), (-1e300, 2)])
+def test_scores_beyond_single_precision(gallery, lowest, num):
+    fill(gallery, 1)
+    assert gallery.count(Filters(min_score=lowest)) == num
