@@ -89,11 +89,12 @@ def search(
     run('tools/search.py', 'index', gallery, '--split', 'test', *model)
     key, _, value = data_root.partition('=')
     dataset, truth = load_test_set(load_config(config, {key: value}))
-    frame = int(truth.query_frames[QUERY])
+    query = QUERY % truth.num_queries
+    frame = int(truth.query_frames[query])
     run(
         'tools/search.py', 'query', gallery,
         dataset.get_data_info(frame)['img_path'],
-        '--box', *(f'{side:.0f}' for side in truth.query_bboxes[QUERY]),
+        '--box', *(f'{side:.0f}' for side in truth.query_bboxes[query]),
         '--exclude-camera', truth.camera_ids[frame], '-k', 6,
         '--out', work_dir / 'pictures' / 'search.png', *model,
     )  # fmt: skip

@@ -69,7 +69,9 @@ def test_demo_trains_tests_and_draws_and_goes_on_where_it_was(
     assert [name for name, _ in rows] == ['known', 'new']
     assert all(0 <= float(figure) <= 100 for _, figure in rows)
     pictures = work_dir / 'pictures'
-    for pattern in ('ranks/*.jpg', 'points/*.png', 'training.png', '*cmc*'):
+    for pattern in (
+        'ranks/*.jpg', 'points/*.png', 'training.png', '*cmc*', 'search.png',
+    ):  # fmt: skip
         found = list(pictures.glob(pattern))
         assert found, pattern
         assert all(file.stat().st_size > 1000 for file in found)
