@@ -35,6 +35,7 @@ from .person_model import PersonModel
 
 _COPY_FRAMES = 256
 _RAY_PICTURES = 64
+_RAY_RETRIES = 3
 
 
 @dataclass(frozen=True)
@@ -266,6 +267,8 @@ def index_with_ray(
             compute=ray.data.ActorPoolStrategy(size=num_actors),
             num_gpus=1 if gpus else 0,
             num_cpus=1,
+            max_restarts=_RAY_RETRIES,
+            max_task_retries=_RAY_RETRIES,
         )
         for row in found.iter_rows():
             for chunk in pickle.loads(row['chunks']):

@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import glob
 import importlib.util
 import logging
 import os
@@ -16,6 +17,7 @@ from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.hub import get_config
 from mmengine.logging import MMLogger
 
+import mmps
 from mmps.utils.cfg_options import check_cfg_options
 from mmps.utils.errors import UsageError
 
@@ -59,7 +61,8 @@ def add_config_args(parser: argparse.ArgumentParser) -> None:
         parser: The tool's parser, changed in place.
     """
     parser.add_argument(
-        'config', help='config file, or a name such as mmps::pcnet/NAME.py'
+        'config',
+        help='config file, or a name such as pcnet_r50_prw',
     )
     parser.add_argument(
         '--cfg-options',
@@ -94,8 +97,9 @@ def load_config(
     """Read a config file and apply ``--cfg-options``.
 
     Args:
-        path: A file, or ``package::name`` for a config that a package
-            ships (``mmps::pcnet/pcnet_r50_prw.py``).
+        path: A file, ``package::name`` for a config that a package ships
+            (``mmps::pcnet/pcnet_r50_prw.py``), or the plain name of one of
+            ours (``pcnet_r50_prw``).
         cfg_options: Dotted key to value, as :class:`CfgOptions` gives
             them. A leading ``+`` on a key adds what the config lacks.
             Defaults to None.
@@ -108,7 +112,7 @@ def load_config(
             option names a key that neither the config nor the class it
             belongs to knows.
     """
-    path = str(path)
+    path = _named(str(path))
     if '::' not in path:
         if not Path(path).is_file():
             raise UsageError(
@@ -162,6 +166,16 @@ def run_cli(main: Callable[[], int | None]) -> NoReturn:
             where = f' (traceback: {hint})'
         print(f'error: {_one_line(err)}{where}', file=sys.stderr)
         sys.exit(2)
+
+
+def _named(path: str) -> str:
+    """Complete the plain name of a config that mmps ships."""
+    if Path(path).name != path or Path(path).suffix or '::' in path:
+        return path
+    shipped = Path(mmps.__file__).parent / '.mim' / 'configs'
+    for file in shipped.glob(f'[!_]*/{glob.escape(path)}.py'):
+        return f'mmps::{file.relative_to(shipped).as_posix()}'
+    return path
 
 
 def _read(path: str) -> Config:

@@ -1,9 +1,12 @@
+import contextlib
 import os
 import subprocess
 import sys
+import time
 
 import cv2
 import numpy as np
+import psutil
 import pytest
 import torch
 
@@ -52,21 +55,26 @@ def setting(tmp_path_factory):
     return folder
 
 
-def run(folder, name, *options, torchrun=()):
+def start(folder, name, *options, torchrun=()):
     command = [
-        *torchrun, 'tools/search.py', 'index', folder / name, folder / 'in',
-        '--model', CONFIG, folder / 'a.pth', '--det-thr', 0,
-        '--cfg-options', *OPTIONS, *options,
+        *(torchrun or [sys.executable]), 'tools/search.py', 'index',
+        folder / name, folder / 'in', '--model', CONFIG, folder / 'a.pth',
+        '--det-thr', 0, '--cfg-options', *OPTIONS, *options,
     ]  # fmt: skip
-    if not torchrun:
-        command.insert(0, sys.executable)
-    environment = {**os.environ, 'OMP_NUM_THREADS': '1'}
-    done = subprocess.run(
-        [str(word) for word in command], env=environment, text=True,
-        capture_output=True, timeout=300,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return subprocess.Popen(
+        [str(word) for word in command],
+        env={**os.environ, 'OMP_NUM_THREADS': '1'},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(folder, name, *options, torchrun=()):
+    process = start(folder, name, *options, torchrun=torchrun)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return out
 
 
 def same(folder, name):
@@ -115,6 +123,24 @@ def test_ray_makes_the_same_gallery(setting):
     same(setting, 'ray')
     out = run(setting, 'ray', '--launcher', 'ray')
     assert '0 frames, 0 people added; 11 frames were there' in out
+
+
+@pytest.mark.slow
+def test_ray_does_the_work_of_a_killed_actor_again(setting):
+    pytest.importorskip('ray', reason='needs the extra mmps[ray]')
+    process = start(setting, 'killed', '--launcher', 'ray')
+    victim = None
+    while victim is None and process.poll() is None:
+        for one in psutil.Process(process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                if 'MapWorker' in ' '.join(one.cmdline()):
+                    victim = one
+        time.sleep(0.05)
+    victim.kill()
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert '11 frames, 44 people added' in out
+    same(setting, 'killed')
 
 
 def test_parts_that_a_crash_left_are_joined(setting, tmp_path):

@@ -70,9 +70,9 @@ def test_threshold_of_scores(model):
 def test_a_crop_is_embedded_like_a_person_in_a_frame(model):
     (image,) = images((384, 216))
     crop = cv2.resize(image[60:150, 40:80], (60, 135))
-    frame = np.full((270, 480, 3), 114, np.uint8)
-    frame[67 : 67 + 135, 210:270] = crop
-    box = np.array([[210, 67, 270, 202]])
+    frame = np.full((405, 720, 3), 114, np.uint8)
+    frame[135:270, 330:390] = crop
+    box = np.array([[330, 135, 390, 270]])
     np.testing.assert_allclose(
         model.embed_crop(crop), model.find(frame, box)[1][0], atol=1e-5
     )

@@ -176,3 +176,11 @@ def test_load_config_by_unknown_name(name, message, monkeypatch):
     monkeypatch.setitem(sys.modules, 'pip', None)  # must not be called
     with pytest.raises(UsageError, match=message):
         load_config(name)
+
+
+def test_plain_name_of_a_shipped_config():
+    by_name = load_config('pcnet_r50_prw')
+    by_path = load_config('configs/pcnet/pcnet_r50_prw.py')
+    assert by_name.model == by_path.model
+    with pytest.raises(UsageError, match='config pcnet_r51_prw does not'):
+        load_config('pcnet_r51_prw')
