@@ -20,7 +20,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / 'tools' / 'setup_env.py'
-REQUIREMENTS = ('build', 'mminstall', 'runtime', 'optional', 'tests')
+EXTRAS = ('optional', 'milvus', 'ray', 'video', 'web')
+REQUIREMENTS = ('build', 'mminstall', 'runtime', *EXTRAS, 'tests')
 
 FAKE_PYTHON = r"""#!{python} -IS
 import json, pathlib, sys
