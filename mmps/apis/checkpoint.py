@@ -60,8 +60,10 @@ def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
 def weights_of(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     """The state dict in a checkpoint, or the checkpoint if it is one."""
     state = checkpoint.get('state_dict', checkpoint)
+    if not isinstance(state, Mapping):
+        raise UsageError(f'state_dict: expected a dict, got {type(state)}')
     return {
-        key.removeprefix('module.'): value
+        str(key).removeprefix('module.'): value
         for key, value in state.items()
         if isinstance(value, Tensor)
     }

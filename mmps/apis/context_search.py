@@ -21,7 +21,7 @@ def match_context(
     company: Detections,
     k: int,
     filters: Filters,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Search, and re-score by who is beside the query.
 
     The frames of the best candidates form a small test set, which the
@@ -36,37 +36,47 @@ def match_context(
         filters: Which rows to look at.
 
     Returns:
-        Ids and similarities, best first; no more than ``max(k, k1)``.
+        Ids, similarities to the query, and re-scored ones, by which they are
+        sorted. All people of the candidates' frames are among them.
     """
     most = max(k, SETTINGS.k1)
     near = gallery.search(query[None], most, filters)
     ids, sims = near.ids[0], near.similarities[0]
     ids, sims = ids[ids >= 0], sims[ids >= 0]
     if not len(ids):
-        return ids, sims
+        return ids, sims, sims
     rows, frames = gallery.get(ids)
     names = sorted({frames[i].name for i in rows.frames[: SETTINGS.k1]})
     people = [gallery.people_in(name, embeddings=True) for name in names]
     truth, preds = _as_test_set(query, box, company, names, people)
     matcher = ContextMatcher(truth, preds, SETTINGS)
-    candidates = np.concatenate([part.ids for part in people])
     start = len(company)
-    # What the filters leave out cannot be an answer.
+    candidates = np.concatenate([part.ids for part in people])
     before = np.full((1, start + len(candidates)), _NEVER, np.float32)
-    known = dict(zip(ids.tolist(), sims.tolist()))
-    before[0, start:] = [known.get(i, _NEVER) for i in candidates.tolist()]
-    det_frames = np.repeat(
-        np.arange(truth.num_frames), np.diff(truth.frame_splits)
+    before[0, start:] = np.concatenate(
+        [part.embeddings.astype(np.float64) @ query for part in people]
     )
+    if filters.min_score is not None:  # frames have passed the other filters
+        scores = np.concatenate([part.scores for part in people])
+        before[0, start:][scores < filters.min_score] = _NEVER
     in_gallery = np.ones((1, truth.num_frames), bool)
     in_gallery[0, 0] = False
-    after = matcher(before, np.array([0]), in_gallery, det_frames)[0, start:]
-    for row, value in zip(candidates.tolist(), after.tolist()):
-        if row in known:
-            known[row] = value
-    scores = np.array([known[i] for i in ids.tolist()], np.float32)
-    order = np.argsort(-scores, kind='stable')
-    return ids[order], scores[order]
+    after = matcher(before, np.array([0]), in_gallery, truth.box_frames)
+    plain = dict(zip(ids.tolist(), sims.tolist()))
+    rescored = dict(plain)
+    for row, sim, new in zip(
+        candidates.tolist(),
+        before[0, start:].tolist(),
+        after[0, start:].tolist(),
+    ):
+        if sim > _NEVER:
+            plain[row], rescored[row] = sim, new
+    order = sorted(plain, key=lambda row: -rescored[row])
+    return (
+        np.array(order, np.int64),
+        np.array([plain[row] for row in order]),
+        np.array([rescored[row] for row in order]),
+    )
 
 
 def _as_test_set(

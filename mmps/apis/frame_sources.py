@@ -8,11 +8,12 @@ import glob
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from mmps.datasets import PersonSearchDataset
 from mmps.datasets.errors import BadImageError
@@ -35,8 +36,9 @@ class InputOptions:
 
     Args:
         camera: Name of the camera of all inputs. Defaults to '', unknown.
-        camera_regex: Takes the camera from a frame's name: the first group,
-            or all that matches, of this pattern. Defaults to None.
+        camera_regex: Takes the camera from a frame's name, which is its
+            path: the first group, or all that matches, of this pattern.
+            Defaults to None.
         root: Folder that names and sources are relative to, so that the
             gallery can be moved with its pictures. Defaults to None, which
             keeps absolute paths.
@@ -68,6 +70,20 @@ class InputOptions:
             raise UsageError(
                 f'video_fps: expected more than 0, got {self.video_fps}'
             )
+
+    def with_root(self, root: str) -> 'InputOptions':
+        """The options for a gallery that has a root, or none ('').
+
+        Raises:
+            UsageError: Another root was asked for: names of both would mix.
+        """
+        wanted = '' if self.root is None else os.path.abspath(self.root)
+        if wanted and wanted != root:
+            raise UsageError(
+                f'root {wanted}: names in this gallery are '
+                f'{f"relative to {root}" if root else "absolute"}'
+            )
+        return replace(self, root=root or None)
 
     def name_of(self, path: str) -> str:
         """Name of a file in the gallery.
@@ -104,12 +120,10 @@ class Picture:
     Args:
         frame: Without its size.
         path: The file.
-        explicit: Whether it was named and not found in a folder.
     """
 
     frame: Frame
     path: str
-    explicit: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,6 +137,7 @@ class Video:
         fps: Frames to look at per second, None for all.
         start_time: Of the first frame.
         num_frames: That will be looked at, roughly.
+        num_bytes: Size of the file, by which a changed one is known.
     """
 
     name: str
@@ -131,12 +146,15 @@ class Video:
     fps: float | None
     start_time: float
     num_frames: int
+    num_bytes: int
 
     def frame(self, index: int, seconds: float, size: tuple) -> Frame:
         """The gallery's frame of one picture of the video."""
         return Frame(
             name=f'{self.name}#{index:06d}',
-            source=self.name,
+            # A temporal fragment (W3C Media Fragments): numbers of frames
+            # lead astray where their distance varies.
+            source=f'{self.name}#t={seconds:.6f}',
             index=index,
             camera=self.camera,
             time=self.start_time + seconds,
@@ -250,15 +268,37 @@ def read_frame(frame: Frame, root: str = '') -> np.ndarray:
     path = os.path.join(root, frame.source)
     if frame.index < 0:
         return read_picture(path)
-    capture = _open_video(path)
-    try:
-        capture.set(cv2.CAP_PROP_POS_FRAMES, frame.index)
-        done, image = capture.read()
-    finally:
-        capture.release()
-    if not done:
+    path, _, seconds = path.rpartition('#t=')
+    image = _read_at(path, frame.index, float(seconds))
+    if image is None:
         raise BadImageError(f'{path}: has no frame {frame.index}')
     return image
+
+
+def _read_at(path: str, index: int, seconds: float) -> np.ndarray | None:
+    """One frame of a video, by its number and checked by its time."""
+    capture = _open_video(path)
+    try:
+        capture.set(cv2.CAP_PROP_POS_FRAMES, index)
+        if capture.grab() and _is_at(capture, index, seconds):
+            return capture.retrieve()[1]
+    finally:
+        capture.release()
+    # The distance of frames varies: only counting finds the right one.
+    capture = _open_video(path)
+    try:
+        for number in range(index + 1):
+            if not capture.grab():
+                return None
+            if number == index:
+                return capture.retrieve()[1]
+    finally:
+        capture.release()
+    return None
+
+
+def _is_at(capture: cv2.VideoCapture, index: int, seconds: float) -> bool:
+    return abs(_seconds(capture, index) - seconds) < 1e-3
 
 
 def _files(path: str, options: InputOptions) -> Iterable[Picture | Video]:
@@ -280,10 +320,18 @@ def _files(path: str, options: InputOptions) -> Iterable[Picture | Video]:
                 f'{path}: expected a picture, a video, a folder or a .txt list'
             )
         return [item]
-    files = sorted(p for p in glob.glob(path, recursive=True))
+    files = sorted(glob.glob(path, recursive=True))
     if not files:
         raise UsageError(f'{path}: does not exist')
-    return [item for file in files for item in _files(file, options)]
+    found: list[Picture | Video] = []
+    for file in files:
+        if os.path.isdir(file):
+            found += _files(file, options)
+        elif (item := _file(file, options)) is not None:
+            found.append(item)
+    if not found:
+        raise UsageError(f'{path}: no picture or video')
+    return found
 
 
 def _walk(folder: str) -> Iterator[str]:
@@ -297,26 +345,35 @@ def _walk(folder: str) -> Iterator[str]:
 def _file(
     path: str, options: InputOptions, explicit: bool = False
 ) -> Picture | Video | None:
-    """A picture or video; None for other files."""
+    """A picture or video; None for other files.
+
+    One that is named has to be readable; one that was found is reported
+    later if it is not.
+    """
     kind = os.path.splitext(path)[1].lower()
     if kind in PICTURES:
         name = options.name_of(path)
         time = os.path.getmtime(path) if options.file_times else float('nan')
         camera = options.camera_of(name)
+        if explicit:
+            _check_picture(path)
         frame = Frame(name, source=name, camera=camera, time=time)
-        return Picture(frame, path, explicit)
+        return Picture(frame, path)
     if kind not in VIDEOS:
         return None
     name = options.name_of(path)
+    count = 1
     try:
         capture = _open_video(path)
     except BadImageError as err:
-        raise UsageError(str(err)) from err
-    rate = capture.get(cv2.CAP_PROP_FPS)
-    count = max(int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
-    capture.release()
-    if options.video_fps is not None and rate > options.video_fps:
-        count = int(count * options.video_fps / rate) + 1
+        if explicit:
+            raise UsageError(str(err)) from err
+    else:
+        rate = capture.get(cv2.CAP_PROP_FPS)
+        count = max(int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
+        capture.release()
+        if options.video_fps is not None and rate > options.video_fps:
+            count = int(count * options.video_fps / rate) + 1
     return Video(
         name=name,
         path=path,
@@ -324,7 +381,17 @@ def _file(
         fps=options.video_fps,
         start_time=options.start_time,
         num_frames=count,
+        num_bytes=os.path.getsize(path),
     )
+
+
+def _check_picture(path: str) -> None:
+    try:
+        with Image.open(path) as image:
+            image.verify()
+    # Damaged files make pillow raise nearly anything.
+    except Exception as err:
+        raise UsageError(f'{path}: cannot be read as a picture') from err
 
 
 def _listed(path: str, options: InputOptions) -> list[Picture | Video]:

@@ -106,21 +106,14 @@ def _coco(gallery: BaseGallery) -> tuple[int, bytes]:
     while page := gallery.list_frames(offset, step):
         offset += len(page)
         for frame in page:
-            numbers[frame.name] = len(images)
-            image = dict(
-                id=len(images),
-                file_name=frame.source or frame.name,
-                width=frame.width,
-                height=frame.height,
-                camera=frame.camera,
-            )
-            if frame.index >= 0:
-                image['video_frame'] = frame.index
-            if not math.isnan(frame.time):
-                image['timestamp'] = frame.time
-            images.append(image)
+            if frame.name not in numbers:
+                numbers[frame.name] = len(images)
+                images.append(_coco_image(frame, len(images)))
     annotations = []
     for row, frame, (x1, y1, x2, y2), score, track in _people(gallery):
+        if frame.name not in numbers:  # added meanwhile
+            numbers[frame.name] = len(images)
+            images.append(_coco_image(frame, len(images)))
         width, height = x2 - x1, y2 - y1
         annotations.append(
             dict(
@@ -144,6 +137,21 @@ def _coco(gallery: BaseGallery) -> tuple[int, bytes]:
     return len(annotations), json.dumps(content).encode()
 
 
+def _coco_image(frame: Frame, number: int) -> dict:
+    image = dict(
+        id=number,
+        file_name=frame.source or frame.name,
+        width=frame.width,
+        height=frame.height,
+        camera=frame.camera,
+    )
+    if frame.index >= 0:
+        image['video_frame'] = frame.index
+    if not math.isnan(frame.time):
+        image['timestamp'] = frame.time
+    return image
+
+
 def _contact_sheet(
     gallery: BaseGallery, limit: int, kind: str
 ) -> tuple[int, bytes]:
@@ -160,7 +168,7 @@ def _contact_sheet(
         if frame.name != last:
             last = frame.name
             try:
-                image = read_frame(frame, gallery.header.root)
+                image = read_frame(frame, gallery.root)
             except BadImageError:  # it has gone since
                 image = None
         crop = np.full((22, 10, 3), 128, np.uint8)

@@ -10,7 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mmps.datasets.errors import BadImageError
-from mmps.gallery import BaseGallery, Frame, GalleryRows, stable_id
+from mmps.gallery import (
+    BaseGallery,
+    Frame,
+    GalleryMismatchError,
+    GalleryRows,
+    stable_id,
+)
 from mmps.gallery.records import MARK
 
 from .frame_sources import Picture, Video, read_picture, read_video
@@ -31,7 +37,8 @@ class IndexReport:
     Args:
         frames: Frames that were looked at.
         people: Rows that were added.
-        skipped: Frames, or videos with tracks, that were there already.
+        skipped: Frames that were there already; of a finished video about
+            as many as it has.
         bad: Files that cannot be used, and why.
     """
 
@@ -72,9 +79,15 @@ def mark_of(video: Video, tracks: bool) -> Frame:
         video: The video.
         tracks: Whether by tracks.
     """
+    name = f'{way_of(video, tracks)}#{video.num_bytes}'
+    return Frame(name, video.name, MARK)
+
+
+def way_of(video: Video, tracks: bool) -> str:
+    """A video's name with how it is indexed."""
     how = 'tracks' if tracks else 'frames'
     rate = 'all' if video.fps is None else f'{video.fps:g}'
-    return Frame(f'{video.name}#{how}@{rate}', video.name, MARK)
+    return f'{video.name}#{how}@{rate}'
 
 
 def rows_of(
@@ -166,8 +179,15 @@ class Indexer:
             Counts, and the files that could not be used.
 
         Raises:
-            GalleryError: The gallery does not take the rows.
+            GalleryError: The gallery was filled with another threshold of
+                scores, or does not take the rows.
         """
+        lowest = gallery.header.det_thr
+        if lowest not in (None, self.model.det_thr):
+            raise GalleryMismatchError(
+                f'{gallery.uri}: holds people with scores from {lowest:g}, '
+                f'not from {self.model.det_thr:g}'
+            )
 
         def is_there(names: list[str]) -> np.ndarray:
             there = gallery.has_frames(names)
@@ -204,7 +224,8 @@ class Indexer:
             if not isinstance(part, Video):
                 yield from self._frames_of(part, is_there)
             elif is_there([mark_of(part, self.tracks).name])[0]:
-                yield _chunk([], skipped=1, num_done=part.num_frames)
+                num = part.num_frames
+                yield _chunk([], skipped=num, num_done=num)
             elif self.tracks:
                 yield from self._tracks_of(part)
             else:
@@ -231,7 +252,9 @@ class Indexer:
         yield _chunk(waiting, skipped=skipped[0], num_done=num)
 
     def _tracks_of(self, video: Video) -> Iterator[Chunk]:
-        collector = TrackCollector(video.name, self.model.det_thr)
+        collector = TrackCollector(
+            way_of(video, tracks=True), self.model.det_thr
+        )
         looked = 0
         for found in self._look(_todo(video, _nothing_there, [0])):
             if found.people is None:
@@ -279,7 +302,12 @@ class Indexer:
         if batch:
             results = self.model.predict([ready for _, ready in batch])
             for (frame, _), (people, _) in zip(batch, results, strict=True):
-                yield Found(frame, people)
+                vectors = people.embeddings
+                if np.isfinite(vectors).all() and vectors.any(axis=1).all():
+                    yield Found(frame, people)
+                else:
+                    error = f'{frame.name}: a person has no embedding'
+                    yield Found(frame, None, error)
 
 
 def _ahead(

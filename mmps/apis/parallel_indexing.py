@@ -9,8 +9,10 @@ import logging
 import os
 import pickle
 import shutil
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -133,12 +135,13 @@ def start_processes(launcher: str) -> tuple[int, int, str | None]:
             RANK='SLURM_PROCID',
             WORLD_SIZE='SLURM_NTASKS',
             LOCAL_RANK='SLURM_LOCALID',
-            MASTER_ADDR='SLURM_LAUNCH_NODE_IPADDR',
         )
         for name, source in names.items():
             if source in os.environ:
                 os.environ.setdefault(name, os.environ[source])
         os.environ.setdefault('MASTER_PORT', '29500')
+        if first := _first_slurm_node():
+            os.environ.setdefault('MASTER_ADDR', first)
     missing = [
         name
         for name in ('RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT')
@@ -149,12 +152,23 @@ def start_processes(launcher: str) -> tuple[int, int, str | None]:
             f'--launcher {launcher}: {missing[0]} is not set; expected to be '
             f'started by {"torchrun" if launcher == "pytorch" else "srun"}'
         )
-    dist.init_process_group('gloo')
+    # Shares differ: who is done first waits for the others.
+    dist.init_process_group('gloo', timeout=timedelta(days=30))
     device = None
     if torch.cuda.is_available():
         local = int(os.environ.get('LOCAL_RANK', 0))
         device = f'cuda:{local % torch.cuda.device_count()}'
     return dist.get_rank(), dist.get_world_size(), device
+
+
+def _first_slurm_node() -> str | None:
+    """Where rank 0 runs, None outside of Slurm."""
+    nodes = os.environ.get('SLURM_JOB_NODELIST')
+    if nodes is None or shutil.which('scontrol') is None:
+        return os.environ.get('SLURM_LAUNCH_NODE_IPADDR')
+    command = ['scontrol', 'show', 'hostnames', nodes]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout.split()[0]
 
 
 def index_with_processes(
@@ -172,7 +186,7 @@ def index_with_processes(
 
     Args:
         job: The same on every process.
-        items: The same on every process.
+        items: From ``expand_inputs``; those of the first process count.
         launcher: 'pytorch' or 'slurm'.
         progress: Told of this process' share.
 
@@ -186,7 +200,10 @@ def index_with_processes(
         if rank == 0:
             with job.open(model) as gallery:
                 join_parts(gallery, folder)
-        dist.barrier()
+        # Of the first process: a folder may change while all list it.
+        shared = [list(items)]
+        dist.broadcast_object_list(shared)
+        items = shared[0]
         with open_gallery(job.uri, read_only=True) as known:
             direct = known.concurrent_writers
             part = str(folder / f'{rank:04d}')
@@ -254,6 +271,7 @@ def index_with_ray(
         num_actors = gpus or max(int(resources.get('CPU', 1)) // 2, 1)
     report, done, total = IndexReport(), 0, count_frames(items)
     with job.open(PersonModel(**job.model)) as gallery:
+        join_parts(gallery, parts_folder(job.uri))
         todo, known = _new_items(gallery, items, job)
         report.skipped, done = known, known
         if not todo:

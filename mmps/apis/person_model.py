@@ -114,6 +114,7 @@ class PersonModel:
                 metric='ip' if self.score_weighted else 'cosine',
                 model=self.name,
                 model_hash=self.weights_hash,
+                det_thr=self.det_thr,
             )
         data = copy.copy(self._header.__dict__)
         del data['created']

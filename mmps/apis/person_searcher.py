@@ -16,6 +16,7 @@ from mmps.gallery import (
     create_gallery,
     gallery_exists,
     open_gallery,
+    root_for,
 )
 from mmps.utils.errors import UsageError
 
@@ -29,7 +30,14 @@ from .frame_sources import (
 )
 from .indexing import Indexer, IndexReport, Progress
 from .person_model import Detections, PersonModel
-from .searching import Match, SearchResult, result_of, search_gallery
+from .searching import (
+    Match,
+    SearchResult,
+    mean_direction,
+    result_of,
+    search_gallery,
+    with_retries,
+)
 
 __all__ = ['Detections', 'Match', 'PersonSearcher', 'SearchResult']
 
@@ -55,6 +63,9 @@ class PersonSearcher:
         det_thr: People with a lower score are left out. Defaults to 0.5.
         num_workers: Threads that load images. Defaults to 4.
         dtype: Of a new gallery's embeddings. Defaults to 'float32'.
+        root: Folder that the names in a new gallery are relative to, so that
+            it can be moved together with its pictures. Defaults to None,
+            absolute names.
         read_only: Open the gallery for searching only, while another
             process may write to it. Defaults to False.
 
@@ -73,6 +84,7 @@ class PersonSearcher:
         det_thr: float = 0.5,
         num_workers: int = 4,
         dtype: str = 'float32',
+        root: str | os.PathLike | None = None,
         read_only: bool = False,
     ) -> None:
         if batch_size < 1 or num_workers < 1:
@@ -83,7 +95,7 @@ class PersonSearcher:
         self.batch_size = batch_size
         self.num_workers = num_workers
         if isinstance(gallery, (str, os.PathLike)):
-            gallery = self._open(gallery, dtype, read_only)
+            gallery = self._open(gallery, dtype, root, read_only)
         if gallery is not None:
             try:
                 gallery.header.check_fits(model.header(), gallery.uri)
@@ -214,6 +226,8 @@ class PersonSearcher:
             raise UsageError(f'{len(images)} pictures, but {len(boxes)} boxes')
         if context and (len(images) > 1 or box is None):
             raise UsageError('context takes one picture and a box in it')
+        if context and (rerank or expand):
+            raise UsageError('context goes with neither rerank nor expand')
         vectors, company = [], None
         for one, its_box in zip(images, boxes):
             pixels = _load(one)
@@ -228,10 +242,15 @@ class PersonSearcher:
             return self.search_embeddings(
                 np.stack(vectors), k, filters, rerank, expand, threshold
             )
-        rows = match_context(
-            self.gallery, vectors[0], checked[0], company, k, filters
-        )
-        return result_of(self.gallery, *rows, k, threshold)
+        query = mean_direction(vectors)
+
+        def search() -> SearchResult:
+            ids, similarities, _ = match_context(
+                self.gallery, query, checked[0], company, k, filters
+            )
+            return result_of(self.gallery, ids, similarities, k, threshold)
+
+        return with_retries(search)
 
     def search_embeddings(
         self, embeddings: np.ndarray, *args: Any, **kwargs: Any
@@ -257,22 +276,22 @@ class PersonSearcher:
         Raises:
             BadImageError: Its file is missing or broken.
         """
-        return read_frame(frame, self.gallery.header.root)
+        return read_frame(frame, self.gallery.root)
 
     def _open(
-        self, uri: str | os.PathLike, dtype: str, read_only: bool
+        self,
+        uri: str | os.PathLike,
+        dtype: str,
+        root: str | os.PathLike | None,
+        read_only: bool,
     ) -> BaseGallery:
         if read_only or gallery_exists(uri):
             return open_gallery(uri, read_only)
-        return create_gallery(uri, self.model.header(dtype=dtype))
+        changes = dict(dtype=dtype, root=root_for(uri, root))
+        return create_gallery(uri, self.model.header(**changes))
 
     def _with_root(self, options: InputOptions | None) -> InputOptions:
-        options = options or InputOptions()
-        if options.root is None and self.gallery.header.root:
-            return InputOptions(
-                **{**options.__dict__, 'root': self.gallery.header.root}
-            )
-        return options
+        return (options or InputOptions()).with_root(self.gallery.root)
 
     def _without_queries(
         self, filters: Filters, images: Sequence[Image]

@@ -1,15 +1,18 @@
 """Searching a gallery by embeddings, and what comes out of it."""
 
+import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from mmps.gallery import BaseGallery, Filters, Frame
+from mmps.gallery import BaseGallery, Filters, Frame, GalleryKeyError
 from mmps.gallery.reranking import expand_query, k_reciprocal_distances
 from mmps.utils.errors import UsageError
 
 # Candidates that a re-ranking puts into a new order.
 RERANKED = 200
+_RETRIES = 3
 
 
 @dataclass
@@ -72,7 +75,7 @@ def search_gallery(
             re-ranking; similarities stay those of the embeddings. Defaults
             to False.
         expand: Average the query with so many best matches first (alpha
-            query expansion). Defaults to 0.
+            query expansion); for the order alone as well. Defaults to 0.
         threshold: Matches that are less similar are not believed. Defaults
             to None, the gallery's calibrated one if it has one; -1 believes
             everything.
@@ -84,27 +87,66 @@ def search_gallery(
         UsageError: The embeddings have no common direction.
         GalleryError: They do not fit the gallery.
     """
-    query = _mean_direction(embeddings)
+    query = mean_direction(embeddings)
+    return with_retries(
+        lambda: result_of(
+            gallery,
+            *_best(gallery, query, k, filters, rerank, expand),
+            k,
+            threshold,
+        )
+    )
+
+
+def with_retries(search: Callable[[], SearchResult]) -> SearchResult:
+    """Search again where a writer took rows away between two steps.
+
+    Args:
+        search: Looks at the gallery several times.
+    """
+    for _ in range(_RETRIES):
+        with contextlib.suppress(GalleryKeyError):
+            return search()
+    return search()
+
+
+def _best(
+    gallery: BaseGallery,
+    query: np.ndarray,
+    k: int,
+    filters: Filters | None,
+    rerank: bool,
+    expand: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ids in order, and their similarities to the query as it was asked."""
+    wider = query
     if expand:
         near = gallery.search(query[None], expand, filters)
         found = near.ids[0] >= 0
-        rows, _ = gallery.get(near.ids[0][found], embeddings=True)
-        query = expand_query(
-            query, rows.embeddings, near.similarities[0][found]
-        )
+        if found.any():
+            rows, _ = gallery.get(near.ids[0][found], embeddings=True)
+            wider = expand_query(
+                query, rows.embeddings, near.similarities[0][found]
+            )
     most = max(k, RERANKED) if rerank else k
-    matches = gallery.search(query[None], most, filters)
-    ids, similarities = matches.ids[0], matches.similarities[0]
-    found = ids >= 0
-    ids, similarities = ids[found], similarities[found]
-    if rerank and len(ids):
-        rows, _ = gallery.get(ids, embeddings=True)
-        vectors = rows.embeddings.astype(np.float64)
-        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        distances = k_reciprocal_distances(query[None], vectors)[0]
-        order = np.argsort(distances, kind='stable')
+    matches = gallery.search(wider[None], most, filters)
+    found = matches.ids[0] >= 0
+    ids, similarities = matches.ids[0][found], matches.similarities[0][found]
+    if not len(ids) or not (rerank or expand):
+        return ids, similarities
+    vectors = gallery.get(ids, embeddings=True)[0].embeddings
+    vectors = vectors.astype(np.float64)
+    # A calibrated threshold is one of similarities to the query itself.
+    similarities = vectors @ query.astype(np.float64)
+    if rerank:
+        head = vectors[:RERANKED]
+        lengths = np.linalg.norm(head, axis=1, keepdims=True)
+        head = head / np.maximum(lengths, 1e-12)
+        distances = k_reciprocal_distances(wider[None], head)[0]
+        order = np.arange(len(ids))
+        order[: len(head)] = np.argsort(distances, kind='stable')
         ids, similarities = ids[order], similarities[order]
-    return result_of(gallery, ids, similarities, k, threshold)
+    return ids, similarities
 
 
 def result_of(
@@ -146,7 +188,7 @@ def result_of(
     )
 
 
-def _mean_direction(embeddings: np.ndarray) -> np.ndarray:
+def mean_direction(embeddings: np.ndarray) -> np.ndarray:
     """(D,) unit vector between (m, D) embeddings."""
     vectors = np.asarray(embeddings, np.float64)
     if vectors.ndim != 2 or not len(vectors):

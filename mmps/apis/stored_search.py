@@ -22,7 +22,7 @@ from mmps.evaluation.functional import (
     evaluate_search,
 )
 from mmps.structures import SearchGroundTruth, SearchPredictions
-from mmps.utils.cli import add_config_args, load_config
+from mmps.utils.cli import add_config_args, load_config, share
 
 
 @dataclass
@@ -186,7 +186,7 @@ def add_search_args(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--det-thr',
-        type=_share,
+        type=share,
         metavar='SCORE',
         help='search among detections of at least this score (usually 0.5)',
     )
@@ -246,11 +246,3 @@ def open_search(args: argparse.Namespace) -> StoredSearch:
     dataset, truth = load_test_set(cfg)
     preds = load_predictions(args.predictions, truth)
     return StoredSearch(dataset, truth, preds, settings)
-
-
-def _share(text: str) -> float:
-    """Parse a number from 0 to 1."""
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f'expected 0 to 1, got {text}')
-    return value

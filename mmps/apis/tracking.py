@@ -34,21 +34,23 @@ class TrackCollector:
     scores; frame, box and score are those of its best detection.
 
     Args:
-        video: Name of the video; ids of tracks follow from it.
+        name: Of the video as it is indexed; names of the tracks' frames and
+            ids of the tracks follow from it. It differs from that of single
+            frames, so that both can be in one gallery.
         det_thr: Score from which a detection starts a track.
 
     Raises:
         UsageError: ByteTrack's ``lap`` is not installed.
     """
 
-    def __init__(self, video: str, det_thr: float) -> None:
-        self.video = video
+    def __init__(self, name: str, det_thr: float) -> None:
+        self.name = name
         self._num_frames = 0
         self._tracks: dict[int, _Track] = {}
         config = dict(
             type='ByteTracker',
             motion=dict(type='KalmanFilter'),
-            obj_score_thrs=dict(high=det_thr, low=0.1),
+            obj_score_thrs=dict(high=det_thr, low=det_thr),
             init_track_thr=det_thr,
             num_frames_retain=_RETAIN,
         )
@@ -88,9 +90,13 @@ class TrackCollector:
         if not tracks:
             return [], GalleryRows.empty()
         place = {frame: i for i, frame in enumerate(frames)}
+        frames = [
+            frame._replace(name=f'{self.name}#{frame.index:06d}')
+            for frame in frames
+        ]
         return frames, GalleryRows(
             ids=np.array(
-                [stable_id(f'{self.video}#track{n}') for n, _ in tracks]
+                [stable_id(f'{self.name}#track{n}') for n, _ in tracks]
             ),
             frames=np.array([place[track.frame] for _, track in tracks]),
             bboxes=np.stack([track.bbox for _, track in tracks]),

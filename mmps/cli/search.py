@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from mmps.utils.cli import CfgOptions, run_cli
+from mmps.utils.cli import CfgOptions, run_cli, share
 from mmps.utils.quiet import import_parts
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'ray')
@@ -89,7 +89,7 @@ def _add_model(parser: argparse.ArgumentParser, required: bool) -> None:
     )
     parser.add_argument('--device', help='such as cuda:0 or cpu')
     parser.add_argument(
-        '--det-thr', type=float, default=0.5, metavar='SCORE',
+        '--det-thr', type=share, default=0.5, metavar='SCORE',
         help='people with a lower score are left out (0.5)',
     )  # fmt: skip
 
@@ -195,7 +195,7 @@ def _add_calibrate(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--cfg-options', nargs='+', action=CfgOptions)
     parser.add_argument(
-        '--fpir', type=float, default=0.05,
+        '--fpir', type=share, default=0.05,
         help='highest share of absent people that get an answer (0.05)',
     )  # fmt: skip
 

@@ -39,7 +39,13 @@ from mmps.apis.stored_search import (
 from mmps.datasets.errors import BadImageError
 from mmps.datasets.from_config import build_dataset, dataset_config
 from mmps.evaluation.functional import calibrate_threshold
-from mmps.gallery import BaseGallery, Filters, gallery_exists, open_gallery
+from mmps.gallery import (
+    BaseGallery,
+    Filters,
+    gallery_exists,
+    open_gallery,
+    root_for,
+)
 from mmps.utils.cli import UsageError, load_config
 
 from .search_report import draw_result, print_result, result_json
@@ -69,7 +75,7 @@ def index(args: argparse.Namespace) -> None:
         tracks=args.tracks,
         new_header=dict(
             dtype=args.dtype,
-            root=str(Path(args.root).resolve()) if args.root else '',
+            root=root_for(args.gallery, args.root),
         ),
     )
     rank = os.environ.get('RANK', os.environ.get('SLURM_PROCID', '0'))
@@ -120,7 +126,7 @@ def query(args: argparse.Namespace) -> None:
         else:
             print_result(result)
         if args.out:
-            draw_result(result, queries, gallery.header.root, args.out)
+            draw_result(result, queries, gallery.root, args.out)
             if not args.json:
                 print(f'picture: {args.out}')
 
@@ -141,7 +147,7 @@ def _query_person(
     queries = []
     for frame, box in zip(owners, rows.bboxes):
         try:
-            image = read_frame(frame, gallery.header.root)
+            image = read_frame(frame, gallery.root)
         except BadImageError:
             continue
         queries.append((image, box, os.path.basename(frame.name)))
@@ -175,7 +181,11 @@ def _query_pictures(
 def info(args: argparse.Namespace) -> None:
     """What a gallery holds."""
     with open_gallery(args.gallery, read_only=True) as gallery:
-        found = {**gallery.info(), 'cameras': gallery.cameras()}
+        found = {
+            **gallery.info(),
+            'root': gallery.root,
+            'cameras': gallery.cameras(),
+        }
     if args.json:
         print(json.dumps(found, indent=1))
         return
@@ -190,7 +200,7 @@ def info(args: argparse.Namespace) -> None:
             more = f' ... {len(shown)} in all' if len(shown) > 20 else ''
             value = ', '.join(shown[:20]) + more
         table.add_row(key, f'{value:,}' if type(value) is int else str(value))
-    Console(highlight=False).print(table)
+    Console(highlight=False, markup=False).print(table)
 
 
 def export(args: argparse.Namespace) -> None:
@@ -210,6 +220,12 @@ def calibrate(args: argparse.Namespace) -> None:
     det_thr = SearchSettings.from_config(cfg).det_thr
     found = calibrate_threshold(truth, preds, args.fpir, det_thr)
     with open_gallery(args.gallery) as gallery:
+        dim = preds.embeddings.shape[1]
+        if dim != gallery.header.dim:
+            raise UsageError(
+                f'{args.predictions}: embeddings of {dim} dimensions, the '
+                f'gallery has {gallery.header.dim}: another model'
+            )
         gallery.set_threshold(found.threshold)
     print(
         f'threshold {found.threshold:.4f}: of {found.num_queries} people '
@@ -243,18 +259,18 @@ def _input_options(args: argparse.Namespace) -> Any:
     fps = args.video_fps
     if fps is None:
         fps = 10.0 if args.tracks else 2.0
-    root = args.root
-    if root is None and gallery_exists(args.gallery):
-        with open_gallery(args.gallery, read_only=True) as gallery:
-            root = gallery.header.root or None
-    return InputOptions(
+    options = InputOptions(
         camera=args.camera,
         camera_regex=args.camera_regex,
-        root=root,
+        root=args.root,
         video_fps=fps or None,
         start_time=args.start_time,
         file_times=args.file_times,
     )
+    if gallery_exists(args.gallery):
+        with open_gallery(args.gallery, read_only=True) as gallery:
+            return options.with_root(gallery.root)
+    return options
 
 
 class _Bar:

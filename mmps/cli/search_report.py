@@ -31,7 +31,7 @@ def print_result(result: SearchResult) -> None:
     """Print the answers as a table."""
     # Wide enough for all columns; a narrower terminal wraps lines.
     width = max(shutil.get_terminal_size().columns, 120)
-    console = Console(highlight=False, width=width)
+    console = Console(highlight=False, markup=False, width=width)
     if result.nobody:
         console.print('nobody' + _believed(result))
         return
@@ -130,7 +130,10 @@ def show_time(frame: Frame) -> str:
     if math.isnan(frame.time):
         return ''
     if frame.time > _UNIX:
-        moment = datetime.datetime.fromtimestamp(frame.time)
+        try:
+            moment = datetime.datetime.fromtimestamp(frame.time)
+        except (ValueError, OverflowError, OSError):
+            return f'{frame.time:g} s'
         return moment.isoformat(' ', 'seconds')
     minutes, seconds = divmod(frame.time, 60)
     hours, minutes = divmod(int(minutes), 60)

@@ -10,7 +10,13 @@ from .errors import (
     GalleryNotFoundError,
 )
 from .header import GalleryHeader
-from .opening import create_gallery, engine_of, gallery_exists, open_gallery
+from .opening import (
+    create_gallery,
+    engine_of,
+    gallery_exists,
+    open_gallery,
+    root_for,
+)
 from .records import Filters, Frame, GalleryRows, Matches, stable_id
 
 __all__ = [
@@ -30,5 +36,6 @@ __all__ = [
     'engine_of',
     'gallery_exists',
     'open_gallery',
+    'root_for',
     'stable_id',
 ]

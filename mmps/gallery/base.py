@@ -1,5 +1,6 @@
 """The interface of galleries, whatever engine holds them."""
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -42,6 +43,14 @@ class BaseGallery(ABC):
         self.uri = uri
         self.header = header
         self.read_only = read_only
+
+    @property
+    def root(self) -> str:
+        """Folder that the sources of frames are relative to, '' for none."""
+        root = self.header.root
+        if not root or os.path.isabs(root):
+            return root
+        return os.path.normpath(os.path.join(os.path.abspath(self.uri), root))
 
     def add(self, frames: Sequence[Frame], rows: GalleryRows) -> None:
         """Add frames and the people in them.
@@ -124,6 +133,8 @@ class BaseGallery(ABC):
             GalleryError: The gallery is read-only.
         """
         self._check_writable()
+        if isinstance(frames, str):
+            raise GalleryError(f'frames: expected a list, got {frames!r}')
         return self._delete(np.asarray(ids, np.int64).reshape(-1), frames)
 
     def __enter__(self) -> 'BaseGallery':

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mmps.utils.files import write_whole
+from mmps.utils.files import TEMPORARY, write_whole
 
 from .base import BaseGallery
 from .errors import (
@@ -24,7 +24,14 @@ from .errors import (
     GalleryNotFoundError,
 )
 from .header import GalleryHeader
-from .records import Filters, Frame, GalleryRows, Matches, stable_id
+from .records import (
+    Filters,
+    Frame,
+    GalleryRows,
+    Matches,
+    check_threshold,
+    stable_id,
+)
 from .segments import Segment
 from .topk import TopK
 from .view import Part, View
@@ -64,16 +71,17 @@ class ExactGallery(BaseGallery):
         self._stamp: tuple | None = None
         self._view = View()
         self._next = 0
+        self._closed = False
 
     @classmethod
     def create(cls, uri: str, header: GalleryHeader) -> 'ExactGallery':
         """Create an empty gallery."""
         folder = Path(uri)
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise GalleryExistsError(f'{uri}: there is something already')
+        _refuse_what_is_there(folder)
         folder.mkdir(parents=True, exist_ok=True)
         lock = _lock_folder(folder)
         try:
+            _refuse_what_is_there(folder)
             gallery = cls(uri, header, False, lock)
             gallery._write_manifest(View())
         except BaseException:
@@ -128,10 +136,12 @@ class ExactGallery(BaseGallery):
 
     def _add(self, frames: Sequence[Frame], rows: GalleryRows) -> None:
         with self._writing:
+            self._check_writable()
             self._append(Segment.of(frames, rows))
 
     def _delete(self, ids: np.ndarray, frames: Sequence[str]) -> int:
         with self._writing:
+            self._check_writable()
             before = self._view.num_rows()
             gone = [stable_id(name) for name in frames]
             segment = Segment.of(
@@ -219,15 +229,16 @@ class ExactGallery(BaseGallery):
 
     def set_threshold(self, threshold: float | None) -> None:
         """Store the similarity from which a match is believed."""
-        self._check_writable()
+        check_threshold(threshold)
         with self._writing:
+            self._check_writable()
             self.header = dataclasses.replace(self.header, threshold=threshold)
             self._write_manifest(self._view)
 
     def persist(self) -> None:
-        """Merge small segments, and drop rows that were deleted."""
-        self._check_writable()
+        """Merge small segments; drop deleted rows where they are many."""
         with self._writing:
+            self._check_writable()
             # What is deleted can go for good only from the front.
             wasteful = any(
                 2 * int(part.rows_alive.sum()) < len(part.segment.rows)
@@ -263,14 +274,24 @@ class ExactGallery(BaseGallery):
 
     def close(self) -> None:
         """Let go of the lock and of the mapped files."""
-        self._view = View()
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
-        self.read_only = True
+        with self._writing:
+            self._closed = self.read_only = True
+            self._view = View()
+            if self._lock is not None:
+                self._lock.close()
+                self._lock = None
+
+    def _check_writable(self) -> None:
+        self._check_open()
+        super()._check_writable()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise GalleryError(f'{self.uri}: is closed')
 
     def _current(self) -> View:
         """The view; a reader looks first whether a writer changed it."""
+        self._check_open()
         if self.read_only and _stamp(self.folder) != self._stamp:
             with self._writing:
                 self._load()
@@ -294,7 +315,13 @@ class ExactGallery(BaseGallery):
                     f'{self.uri}: {Path(err.filename).name} is missing'
                 ) from err
             break
-        self.header = GalleryHeader.from_json(data, self.uri)
+        header = GalleryHeader.from_json(data, self.uri)
+        if header.created != self.header.created:
+            raise GalleryError(
+                f'{self.uri}: was built anew since it was opened; open it '
+                'again'
+            )
+        self.header = header
         for segment in segments:
             width = segment.rows.embeddings.shape[1]
             if len(segment.rows) and width != self.header.dim:
@@ -350,11 +377,18 @@ class ExactGallery(BaseGallery):
             part.segment.name for part in view.parts if part.replaces
         ]
         text = json.dumps(data, indent=1).encode()
-        write_whole(self.folder / MANIFEST, lambda file: file.write(text))
+        try:
+            write_whole(self.folder / MANIFEST, lambda file: file.write(text))
+        except BaseException:
+            # It may be on the disk already; that is what counts.
+            with contextlib.suppress(Exception):
+                self._load()
+            raise
         self._view = view
 
     def _remove_leftovers(self) -> None:
         """Remove what a crash left and no manifest names."""
+        self._load()  # an interrupted write may have got further than it said
         keep = {segment.name for segment in self._view.segments}
         left = {
             path.name.partition('.')[0]
@@ -400,6 +434,18 @@ def _first_to_merge(sizes: list[int]) -> int | None:
     return found
 
 
+def _refuse_what_is_there(folder: Path) -> None:
+    """Raise unless a folder is missing or has what a crash left at most."""
+    if folder.exists() and (
+        not folder.is_dir()
+        or any(
+            path.name != LOCK and path.suffix != TEMPORARY
+            for path in folder.iterdir()
+        )
+    ):
+        raise GalleryExistsError(f'{folder}: there is something already')
+
+
 def _lock_folder(folder: Path) -> Any:
     """Hold the right to write, until the file is closed or the process ends.
 
@@ -432,6 +478,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         data = json.loads(path.read_text())
     except ValueError as err:
         raise GalleryError(f'{path}: broken ({err})') from err
+    GalleryHeader.check_version(data, str(path.parent))
     for key in ('segments', 'replaces'):
         names = data.get(key) if isinstance(data, dict) else None
         if not isinstance(names, list) or not all(

@@ -24,9 +24,11 @@ class GalleryHeader:
             embeddings are weighted by their score. Defaults to 'cosine'.
         dtype: Of the stored embeddings. Defaults to 'float32'.
         model: Name of the config the embeddings come from. Defaults to ''.
-        model_hash: Hash of config and weights; '' fits every model.
-        root: Folder that the sources of frames are relative to; '' where
-            they are absolute.
+        model_hash: Hash of the weights; '' fits every model.
+        det_thr: Lowest score of the people in it, None where it is open.
+        root: Folder that the sources of frames are relative to, itself
+            relative to the gallery's folder or absolute; '' where sources
+            are absolute.
         threshold: Similarity from which a match is believed, where one was
             calibrated.
         created: Seconds since 1970.
@@ -40,6 +42,7 @@ class GalleryHeader:
     dtype: str = 'float32'
     model: str = ''
     model_hash: str = ''
+    det_thr: float | None = None
     root: str = ''
     threshold: float | None = None
     created: float = field(default_factory=time.time)
@@ -67,6 +70,17 @@ class GalleryHeader:
             **dataclasses.asdict(self),
         }
 
+    @staticmethod
+    def check_version(data: Any, where: str) -> None:
+        """Raise GalleryError unless JSON is a gallery of this version."""
+        if not isinstance(data, dict) or data.get('format') != FORMAT:
+            raise GalleryError(f'{where}: is no gallery of mmps')
+        if data.get('version') != VERSION:
+            raise GalleryError(
+                f'{where}: format version {data.get("version")}, this '
+                f'package reads {VERSION}'
+            )
+
     @classmethod
     def from_json(cls, data: Any, where: str) -> 'GalleryHeader':
         """Read what :meth:`to_json` wrote.
@@ -78,13 +92,7 @@ class GalleryHeader:
         Raises:
             GalleryError: No gallery, a newer version, or a broken field.
         """
-        if not isinstance(data, dict) or data.get('format') != FORMAT:
-            raise GalleryError(f'{where}: is no gallery of mmps')
-        if data.get('version') != VERSION:
-            raise GalleryError(
-                f'{where}: format version {data.get("version")}, this '
-                f'package reads {VERSION}'
-            )
+        cls.check_version(data, where)
         known = {
             name: data[name]
             for name in cls.__dataclass_fields__

@@ -35,7 +35,14 @@ from .milvus_schema import (
     take_places,
 )
 from .milvus_store import CALL_BYTES, GROUP, MAX_ROWS, Store
-from .records import MARK, Filters, Frame, GalleryRows, Matches
+from .records import (
+    MARK,
+    Filters,
+    Frame,
+    GalleryRows,
+    Matches,
+    check_threshold,
+)
 
 _KINDS = (PEOPLE, FRAMES, HEADER)
 _PICTURES = f'number != {MARK}'
@@ -232,6 +239,7 @@ class MilvusGallery(BaseGallery):
     def set_threshold(self, threshold: float | None) -> None:
         """Store the similarity from which a match is believed."""
         self._check_writable()
+        check_threshold(threshold)
         header = dataclasses.replace(self.header, threshold=threshold)
         with self._link.writing():
             self._write_header(header)

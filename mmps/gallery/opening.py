@@ -69,6 +69,24 @@ def create_gallery(
     return _engine(uri).create(os.fspath(uri), header)
 
 
+def root_for(uri: str | os.PathLike, root: str | os.PathLike | None) -> str:
+    """A root as a gallery's header stores it.
+
+    Args:
+        uri: Of the gallery.
+        root: Folder that names are relative to, None for none.
+
+    Returns:
+        Relative to a gallery on the disk, so that both can be moved
+        together; absolute for one on a server; '' for none.
+    """
+    if root is None:
+        return ''
+    if '://' in os.fspath(uri):
+        return os.path.abspath(root)
+    return os.path.relpath(os.path.abspath(root), os.path.abspath(uri))
+
+
 def gallery_exists(uri: str | os.PathLike) -> bool:
     """Whether there is a gallery, of whatever version."""
     return _engine(uri).exists(os.fspath(uri))

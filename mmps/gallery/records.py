@@ -212,6 +212,12 @@ class Filters:
         return self != Filters()
 
 
+def check_threshold(threshold: float | None) -> None:
+    """Raise GalleryError for a threshold that is no number."""
+    if threshold is not None and not math.isfinite(threshold):
+        raise GalleryError(f'threshold: expected a number, got {threshold}')
+
+
 def check_frames(frames: Sequence[Frame]) -> None:
     """Raise GalleryError for a frame that no engine can hold."""
     seen = set()

@@ -123,7 +123,12 @@ class PaintedPeopleModel(PersonModel):
 
     def header(self, **changes: object) -> GalleryHeader:
         """A header of 8 dimensions."""
-        data = dict(dim=DIM, model=self.name, model_hash='painted')
+        data = dict(
+            dim=DIM,
+            model=self.name,
+            model_hash='painted',
+            det_thr=self.det_thr,
+        )
         return GalleryHeader(**{**data, **changes})
 
     def prepare(

@@ -28,6 +28,7 @@ __all__ = [
     'existing_file',
     'load_config',
     'run_cli',
+    'share',
 ]
 
 # What bad arguments, files and configs raise; anything else is a bug of
@@ -135,6 +136,14 @@ def load_config(
         except (KeyError, TypeError) as err:
             raise UsageError(f'--cfg-options: {_one_line(err)}') from err
     return cfg
+
+
+def share(text: str) -> float:
+    """Parse an option that is a number from 0 to 1."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f'expected 0 to 1, got {text}')
+    return value
 
 
 def run_cli(main: Callable[[], int | None]) -> NoReturn:

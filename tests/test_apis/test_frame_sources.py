@@ -59,6 +59,7 @@ def test_hidden_and_other_files_in_folders_are_left_out(tmp_path):
         (lambda p: written(p / 'a.mp4', 'junk'), 'cannot be read as a video'),
         (lambda p: written(p / 'a.mp4', ''), 'cannot be read as a video'),
         (lambda p: written(p / 'a.txt', b'\xff\xfe\x00'), 'UTF-8'),
+        (lambda p: written(p / 'a.jpg', b'junk'), 'cannot be read as a pict'),
     ],
 )
 def test_bad_inputs(tmp_path, make, message):
@@ -146,9 +147,9 @@ def test_what_cannot_be_read_again(tmp_path, video):
     (item,) = expand_inputs(video)
     frame = item.frame(3, 0.3, (640, 360))
     with pytest.raises(BadImageError, match='no frame 99'):
-        read_frame(frame._replace(index=99))
+        read_frame(frame._replace(index=99, source=f'{video}#t=9.9'))
     with pytest.raises(BadImageError, match='no such video'):
-        read_frame(frame._replace(source='x.avi'), '/nowhere')
+        read_frame(frame._replace(source='x.avi#t=0.3'), '/nowhere')
     with pytest.raises(BadImageError, match='was not kept'):
         read_frame(frame._replace(source=''))
     with pytest.raises(BadImageError, match=r'gone\.jpg'):
@@ -161,3 +162,50 @@ def test_name_that_is_no_unicode(tmp_path):
         file.write(b'x')
     with pytest.raises(UsageError, match='not UTF-8'):
         expand_inputs(tmp_path)
+
+
+def test_broken_files_in_folders_are_told_later(tmp_path, video):
+    """One bad file must not stop an archive; patterns pass others over."""
+    (tmp_path / 'a.mp4').write_bytes(b'junk')
+    (tmp_path / 'b.jpg').write_bytes(b'junk')
+    (tmp_path / 'notes.md').write_text('x')
+    for inputs in (tmp_path, f'{tmp_path}/*'):
+        film, picture = expand_inputs(inputs)
+        with pytest.raises(BadImageError, match='a.mp4'):
+            list(read_video(film))
+        with pytest.raises(BadImageError, match='b.jpg'):
+            read_picture(picture.path)
+    with pytest.raises(UsageError, match='no picture or video'):
+        expand_inputs(f'{tmp_path}/*.md')
+
+
+def test_roots_do_not_mix(tmp_path):
+    plain, rooted = InputOptions(), InputOptions(root=tmp_path)
+    assert plain.with_root(str(tmp_path)) == InputOptions(root=str(tmp_path))
+    assert rooted.with_root(str(tmp_path)).root == str(tmp_path)
+    assert plain.with_root('') == plain
+    with pytest.raises(UsageError, match='are absolute'):
+        rooted.with_root('')
+    with pytest.raises(UsageError, match='relative to /other'):
+        rooted.with_root('/other')
+
+
+def test_frames_are_found_where_numbers_lead_astray(video, monkeypatch):
+    """As with a varying frame rate: seeking lands on another frame."""
+    (item,) = expand_inputs(video, InputOptions(video_fps=None))
+    wanted = dict(read_video(item))
+    real = cv2.VideoCapture
+
+    class Astray:
+        def __init__(self, path):
+            self.real = real(path)
+
+        def set(self, what, number):
+            return self.real.set(what, number + 2)
+
+        def __getattr__(self, name):
+            return getattr(self.real, name)
+
+    monkeypatch.setattr(cv2, 'VideoCapture', Astray)
+    for frame in list(wanted)[::5]:
+        np.testing.assert_array_equal(read_frame(frame), wanted[frame])

@@ -5,7 +5,12 @@ import pytest
 from mmps.apis import indexing as module
 from mmps.apis.frame_sources import InputOptions, Picture, expand_inputs
 from mmps.apis.indexing import Indexer
-from mmps.gallery import create_gallery, open_gallery, stable_id
+from mmps.gallery import (
+    GalleryMismatchError,
+    create_gallery,
+    open_gallery,
+    stable_id,
+)
 from mmps.testing.painted import PaintedPeopleModel, paint_frame
 
 
@@ -102,7 +107,7 @@ def test_finished_video_is_not_decoded_again(
     Indexer(model).fill(gallery, items)
     monkeypatch.setattr(module, 'read_video', None)
     report = Indexer(model).fill(gallery, items)
-    assert (report.frames, report.skipped) == (0, 1)
+    assert (report.frames, report.skipped) == (0, items[0].num_frames)
     # Another rate looks at other frames.
     monkeypatch.undo()
     more = expand_inputs(video, InputOptions(video_fps=None))
@@ -160,7 +165,7 @@ def test_tracks_are_averages(model, gallery, video):
                 frames[rows.frames[i]], int(rows.ids[i]),
             )  # fmt: skip
     walker = people[0]
-    assert walker[4] == stable_id(f'{video}#track0')
+    assert walker[4] == stable_id(f'{video}#tracks@all#track0')
     total, best = 0, (-1.0, None, None)
     for found in Indexer(model).chunks([item], lambda names: [False]):
         for frame, one in zip(found.rows.frames, range(len(found.rows))):
@@ -174,7 +179,8 @@ def test_tracks_are_averages(model, gallery, video):
         walker[2], total / np.linalg.norm(total), atol=1e-6
     )
     np.testing.assert_array_equal(walker[0], best[1])
-    assert walker[3].name == best[2].name
+    assert walker[3].source == best[2].source
+    assert walker[3].name == f'{video}#tracks@all#{best[2].index:06d}'
 
 
 def test_errors_of_the_model_reach_the_caller(gallery, frames):
@@ -193,3 +199,67 @@ def test_names_of_pictures_in_unknown_encodings(model, gallery, tmp_path):
     assert isinstance(item, Picture)
     Indexer(model).fill(gallery, [item])
     assert gallery.has_frames([str(path)]).all()
+
+
+def test_ways_to_index_a_video_do_not_disturb_each_other(
+    model, tmp_path, video
+):
+    """Frames, tracks, tracks at another rate: each adds its own rows."""
+    ways = [(None, False), (None, True), (5, True), (5, False)]
+    alone = {}
+    for fps, tracks in ways:
+        uri = tmp_path / f'{fps}{tracks}'
+        items = expand_inputs(video, InputOptions(video_fps=fps))
+        with create_gallery(uri, model.header()) as gallery:
+            Indexer(model, tracks=tracks).fill(gallery, items)
+            alone |= everything(gallery)
+    with create_gallery(tmp_path / 'all', model.header()) as gallery:
+        for fps, tracks in ways:
+            items = expand_inputs(video, InputOptions(video_fps=fps))
+            Indexer(model, tracks=tracks).fill(gallery, items)
+        assert everything(gallery) == alone
+
+
+def test_video_that_grew_is_looked_at_again(model, gallery, video, tmp_path):
+    path = tmp_path / 'copy.avi'
+    whole = video.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    first = Indexer(model).fill(
+        gallery, expand_inputs(path, InputOptions(video_fps=None))
+    )
+    path.write_bytes(whole)
+    second = Indexer(model).fill(
+        gallery, expand_inputs(path, InputOptions(video_fps=None))
+    )
+    assert 0 < first.frames < 20
+    assert first.frames + second.frames == 20
+
+
+def test_another_threshold_of_scores_is_refused(gallery, frames):
+    other = PaintedPeopleModel(det_thr=0.9)
+    with pytest.raises(GalleryMismatchError, match='from 0.5, not from 0.9'):
+        Indexer(other).fill(gallery, expand_inputs(frames))
+
+
+@pytest.mark.parametrize('value', [0.0, np.nan, np.inf])
+def test_frame_with_an_unusable_embedding_is_reported(gallery, frames, value):
+    class Odd(PaintedPeopleModel):
+        def predict(self, prepared):
+            results = super().predict(prepared)
+            if self.num_images == 8:
+                results[-1][0].embeddings[0] = value
+            return results
+
+    report = Indexer(Odd()).fill(gallery, expand_inputs(frames))
+    assert report.frames == 11
+    (bad,) = report.bad
+    assert 'cam1/3.png: a person has no embedding' in bad
+
+
+def test_broken_video_is_not_marked_as_done(model, gallery, tmp_path):
+    (tmp_path / 'a.mp4').write_bytes(b'junk')
+    items = expand_inputs(tmp_path)
+    for _ in range(2):
+        report = Indexer(model).fill(gallery, items)
+        assert (report.frames, report.skipped) == (0, 0)
+        assert 'a.mp4' in report.bad[0]

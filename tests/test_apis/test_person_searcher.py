@@ -1,13 +1,21 @@
+import shutil
+
 import cv2
 import numpy as np
 import pytest
 
+from mmps.apis.context_search import (
+    SETTINGS,
+    _as_test_set,
+    match_context,
+)
 from mmps.apis.frame_sources import InputOptions
 from mmps.apis.person_searcher import PersonSearcher, check_boxes
 from mmps.apis.searching import search_gallery
-from mmps.evaluation.functional import ContextMatching
+from mmps.evaluation.functional.context import ContextMatcher
 from mmps.gallery import (
     Filters,
+    GalleryKeyError,
     GalleryMismatchError,
     create_gallery,
     open_gallery,
@@ -150,22 +158,72 @@ def test_context_prefers_frames_with_the_same_company(model, tmp_path):
     plain = searcher.search(image, boxes[1], k=6)
     context = searcher.search(image, boxes[1], k=6, context=True)
     assert 'together' in context.matches[0].frame.name
+    # Similarities stay those to the query: a threshold is one of them.
     values = {m.id: m.similarity for m in plain.matches}
-    for match in context.matches:
-        assert match.similarity >= values[match.id] - 1e-6
+    assert {m.id: m.similarity for m in context.matches} == pytest.approx(
+        values, abs=1e-5
+    )
     # As by the definition: the best edge of the best matching.
     together = searcher.gallery.people_in(
         str(folder / 'together.png'), embeddings=True
     )
-    group = searcher.embed(image, boxes[::-1])
-    group[0] /= np.linalg.norm(group[0])
-    company, _ = searcher.model.find(image, boxes)
+    company, (query,) = searcher.model.find(image, boxes[1:])
+    query /= np.linalg.norm(query)
+    ids, _, rescored = match_context(
+        searcher.gallery, query, boxes[1], company, 6, Filters()
+    )
     other = company.embeddings[company.bboxes[:, 0].argmin()]
-    graph = np.stack([group[0], other]) @ together.embeddings.T
+    graph = np.stack([query, other]) @ together.embeddings.T
     pairs = [(graph[0, 0], graph[1, 1]), (graph[0, 1], graph[1, 0])]
     best = max(pairs, key=sum)
-    assert context.matches[0].similarity == pytest.approx(max(best), abs=1e-5)
-    assert ContextMatching(30, 4).k1 >= 6
+    assert rescored[0] == pytest.approx(max(best), abs=1e-5)
+    assert ids[0] == context.matches[0].id
+    # What a filter leaves out is no answer, although its frame is one.
+    lowest = min(m.score for m in plain.matches)
+    some = match_context(
+        searcher.gallery, query, boxes[1], company, 6,
+        Filters(min_score=lowest + 0.01),
+    )[0]  # fmt: skip
+    weak = {m.id for m in plain.matches if m.score < lowest + 0.01}
+    assert weak
+    assert not weak & set(some.tolist())
+
+
+def test_context_is_that_of_the_evaluation(model, tmp_path):
+    """Equal to the evaluation's matcher on the whole gallery."""
+    folder = tmp_path / 'frames'
+    folder.mkdir()
+    rng = np.random.default_rng(3)
+    for n in range(12):
+        people = [
+            (int(p), 110 + 200 * i, int(rng.integers(110, 170)))
+            for i, p in enumerate(rng.permutation(6)[:3])
+        ]
+        path = str(folder / f'{n:02d}.png')
+        cv2.imwrite(path, paint_frame(people, n % 3)[0])
+    image, boxes = paint_frame([(0, 100, 140), (3, 300, 150), (5, 500, 130)])
+    searcher = PersonSearcher(model, gallery=tmp_path / 'gallery')
+    searcher.index(folder)
+    company, (query,) = searcher.model.find(image, boxes[1:2])
+    query /= np.linalg.norm(query)
+    ids, _, rescored = match_context(
+        searcher.gallery, query, boxes[1], company, 5, Filters()
+    )
+    names = sorted(f.name for f in searcher.gallery.list_frames(0, 99))
+    people = [searcher.gallery.people_in(n, embeddings=True) for n in names]
+    truth, preds = _as_test_set(query, boxes[1], company, names, people)
+    everyone = np.concatenate([part.ids for part in people])
+    sims = np.full((1, len(company) + len(everyone)), -2, np.float32)
+    vectors = np.concatenate([part.embeddings for part in people])
+    sims[0, len(company) :] = vectors @ query
+    inside = np.ones((1, truth.num_frames), bool)
+    inside[0, 0] = False
+    matcher = ContextMatcher(truth, preds, SETTINGS)
+    wanted = matcher(sims, np.array([0]), inside, truth.box_frames)[0]
+    wanted = dict(zip(everyone.tolist(), wanted[len(company) :].tolist()))
+    assert len(ids) > 25
+    for row, value in zip(ids.tolist(), rescored.tolist()):
+        assert value == pytest.approx(wanted[row], abs=1e-5)
 
 
 def test_misuse_is_told(searcher, query):
@@ -175,6 +233,8 @@ def test_misuse_is_told(searcher, query):
         searcher.search([image, image], [boxes[0]])
     with pytest.raises(UsageError, match='context takes one picture'):
         searcher.search(image, context=True)
+    with pytest.raises(UsageError, match='neither rerank nor expand'):
+        searcher.search(image, boxes[0], context=True, expand=2)
     with pytest.raises(UsageError, match=r'expected shape \(H, W, 3\)'):
         searcher.detect([image[..., 0]])
     with pytest.raises(UsageError, match='expected uint8'):
@@ -215,13 +275,61 @@ def test_another_models_gallery_is_refused(model, tmp_path):
 
 def test_gallery_moves_with_its_pictures(model, frames, tmp_path):
     """With a root, names are relative and frames are found again."""
-    header = model.header(root=str(frames))
-    with create_gallery(tmp_path / 'g', header) as gallery:
+    here, there = tmp_path / 'here', tmp_path / 'there'
+    shutil.copytree(frames, here / 'pictures')
+    searcher = PersonSearcher(
+        model, gallery=here / 'gallery', root=here / 'pictures'
+    )
+    with searcher.gallery as gallery:
+        searcher.index(here / 'pictures' / 'cam0')
+        assert gallery.list_frames()[0].name == 'cam0/0.png'
+        with pytest.raises(UsageError, match='relative to'):
+            searcher.index(frames, InputOptions(root=frames))
+    here.rename(there)
+    with PersonSearcher(model, gallery=there / 'gallery').gallery as gallery:
         searcher = PersonSearcher(model, gallery=gallery)
-        searcher.index(frames / 'cam0')
-        frame = gallery.list_frames()[0]
-        assert frame.name == 'cam0/0.png'
         wanted = cv2.imread(str(frames / 'cam0' / '0.png'))
+        frame = gallery.list_frames()[0]
         np.testing.assert_array_equal(searcher.frame_image(frame), wanted)
-        report = searcher.index(frames)
+        report = searcher.index(there / 'pictures')
         assert (report.frames, report.skipped) == (8, 4)
+
+
+@pytest.mark.parametrize('options', [{}, {'rerank': True}, {'expand': 3}])
+def test_nobody_passes_the_filter(searcher, query, options):
+    path, boxes = query
+    nobody = Filters(cameras=['9'])
+    assert searcher.search(path, boxes[1], filters=nobody, **options).nobody
+
+
+def test_threshold_is_of_the_query_as_it_was_asked(searcher, query):
+    """Expansion and re-ranking order; they make nobody more similar."""
+    path, boxes = query
+    plain = searcher.search(path, boxes[1], k=36)
+    values = {m.id: m.similarity for m in plain.matches}
+    for options in ({'expand': 4}, {'rerank': True}):
+        found = searcher.search(path, boxes[1], k=36, **options)
+        assert {m.id: m.similarity for m in found.matches} == pytest.approx(
+            values, abs=1e-5
+        )
+        middle = plain.matches[9].similarity - 1e-4
+        believed = searcher.search(
+            path, boxes[1], k=36, threshold=middle, **options
+        )
+        assert len(believed.matches) == 10
+
+
+def test_rows_that_go_away_meanwhile_are_asked_for_again(
+    searcher, query, monkeypatch
+):
+    path, boxes = query
+    gallery, real, failures = searcher.gallery, searcher.gallery.get, [1, 1]
+
+    def get(*args, **kwargs):
+        if failures:
+            failures.pop()
+            raise GalleryKeyError('no row 1')
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(gallery, 'get', get)
+    assert searcher.search(path, boxes[1], k=3).matches

@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 import sys
 
 import cv2
@@ -8,9 +9,20 @@ import pytest
 from pycocotools.coco import COCO
 
 from mmps.apis import parallel_indexing, person_searcher
+from mmps.apis.stored_search import load_test_set
 from mmps.cli import search as search_cli
-from mmps.gallery import open_gallery
-from mmps.testing.painted import PaintedPeopleModel, paint_frame, save_frames
+from mmps.cli.search_report import show_time
+from mmps.datasets.scenes import ScenesConfig, make_scenes
+from mmps.evaluation.functional import calibrate_threshold
+from mmps.gallery import Frame, open_gallery
+from mmps.testing.painted import (
+    PaintedPeopleModel,
+    paint_frame,
+    save_frames,
+    save_video,
+)
+from mmps.testing.search import noisy_predictions
+from mmps.utils.cli import load_config
 
 CONFIG = 'configs/pcnet/pcnet_r18_scenes.py'
 
@@ -31,6 +43,11 @@ def painted(monkeypatch):
 @pytest.fixture(scope='module')
 def frames(tmp_path_factory):
     return save_frames(tmp_path_factory.mktemp('frames'))
+
+
+@pytest.fixture(scope='module')
+def video(tmp_path_factory):
+    return save_video(tmp_path_factory.mktemp('video') / 'walk.avi')
 
 
 @pytest.fixture
@@ -250,3 +267,78 @@ def test_times(run):
     parse = search_cli._moment
     assert parse('12.5') == 12.5
     assert parse('2026-01-31T12:00:00+00:00') == 1769860800.0
+
+
+def test_calibrate(run, gallery, tmp_path):
+    """The threshold of an evaluation is stored in the gallery."""
+    data = tmp_path / 'data'
+    make_scenes(
+        data,
+        ScenesConfig(
+            train_frames=4, test_frames=12, train_ids=3, test_ids=4,
+            cameras=2, size=(192, 108),
+        ),
+    )  # fmt: skip
+    option = f'test_dataloader.dataset.data_root={data}'
+    cfg = load_config(CONFIG, {option.partition('=')[0]: str(data)})
+    _, truth = load_test_set(cfg)
+    preds = noisy_predictions(truth, embed_dims=8, embedding_noise=1.2)
+    preds.save(tmp_path / 'a.npz')
+    code, out, err = run(
+        'calibrate', gallery, CONFIG, tmp_path / 'a.npz', '--fpir', 0.2,
+        '--cfg-options', option,
+    )  # fmt: skip
+    assert code == 0, err
+    wanted = calibrate_threshold(truth, preds, 0.2)
+    assert out.startswith(f'threshold {wanted.threshold:.4f}: ')
+    with open_gallery(gallery, read_only=True) as opened:
+        assert opened.header.threshold == wanted.threshold
+    other = noisy_predictions(truth, embed_dims=9)
+    other.save(tmp_path / 'b.npz')
+    code, _, err = run('calibrate', gallery, CONFIG, tmp_path / 'b.npz',
+                       '--cfg-options', option)  # fmt: skip
+    assert code == 2
+    assert '9 dimensions, the gallery has 8' in err
+
+
+def test_names_are_shown_as_they_are(run, frames, tmp_path):
+    """Not as markup; and an odd time is no reason to fail."""
+    folder = tmp_path / 'in'
+    folder.mkdir()
+    shutil.copy(frames / 'cam0' / '0.png', folder / 'cam[red]x.png')
+    shutil.copy(frames / 'cam0' / '1.png', folder / 'b.png')
+    path = tmp_path / 'g'
+    code, _, err = run('index', path, *MODEL, folder, '--camera', '[/a]')
+    assert code == 0, err
+    with open_gallery(path, read_only=True) as opened:
+        person = opened.people_in(str(folder / 'b.png')).ids[0]
+    code, out, err = run('query', path, '--person', person)
+    assert code == 0, err
+    assert 'cam[red]x.png' in out
+    assert '[/a]' in out
+    assert '[/a]' in run('info', path)[1]
+
+
+@pytest.mark.parametrize(
+    ('time', 'shown'),
+    [(float('nan'), ''), (3725.25, '1:02:05.2'), (1.8e12, '1.8e+12 s')],
+)
+def test_odd_times(time, shown):
+    assert show_time(Frame('a', time=time)) == shown
+
+
+def test_video_options(run, video, tmp_path):
+    path = tmp_path / 'g'
+    code, out, err = run(
+        'index', path, *MODEL, video, '--tracks', '--start-time', 100
+    )
+    assert code == 0, err
+    assert out.startswith('20 frames, 2 people added')  # ten a second
+    with open_gallery(path, read_only=True) as opened:
+        times = [frame.time for frame in opened.list_frames()]
+        assert min(times) >= 100
+        assert max(times) < 102
+    code, _, err = run('index', path, *MODEL, video, '--det-thr', 0.9)
+    assert code == 2
+    assert 'scores from 0.5, not from 0.9' in err
+    assert run('index', path, *MODEL, video, '--det-thr', 50)[0] == 2

@@ -1,11 +1,14 @@
 import json
 import logging
 import os
+import random
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -19,9 +22,12 @@ from mmps.gallery import (
     GalleryRows,
     create_gallery,
     open_gallery,
+    segments,
     stable_id,
+    topk,
 )
 from mmps.gallery import exact as module
+from mmps.utils import files
 
 DIM = 8
 WRITER = """
@@ -345,3 +351,190 @@ def test_names_that_are_no_unicode(gallery):
 def test_scores_beyond_single_precision(gallery, lowest, num):
     fill(gallery, 1)
     assert gallery.count(Filters(min_score=lowest)) == num
+
+
+def test_blocks_and_filters(gallery, monkeypatch):
+    """More than one block of a segment, whole and in part."""
+    monkeypatch.setattr(topk, '_FIRST_ROWS', 7)
+    monkeypatch.setattr(topk, '_BLOCK_ROWS', 16)
+    fill(gallery, 40, people=3)
+    gallery.persist()
+    assert gallery.info()['segments'] == 1
+    gallery.delete(frames=['f0011', 'f0030'])
+    kept = {}
+    for rows, frames in gallery.scan():
+        for i in range(len(rows)):
+            camera = frames[rows.frames[i]].camera
+            kept[int(rows.ids[i])] = (rows.embeddings[i], camera)
+    query = rows_of('f0007').embeddings[0]
+    query /= np.linalg.norm(query)
+    for filters in (None, Filters(cameras=['c1']), Filters(before=20.0)):
+        found = gallery.search(query[None], 25, filters)
+        allowed = [
+            (-float(vector @ query), row)
+            for row, (vector, camera) in kept.items()
+            if filters is None or filters.cameras in (None, [camera])
+        ]
+        if filters is not None and filters.before:
+            names = [f'f{n:04d}' for n in range(20) if n != 11]
+            early = {stable_id(f'{n}#{i}') for n in names for i in range(3)}
+            allowed = [pair for pair in allowed if pair[1] in early]
+        wanted = [row for _, row in sorted(allowed)[:25]]
+        assert found.ids[0].tolist() == wanted
+
+
+class Crash(BaseException):
+    pass
+
+
+@pytest.mark.parametrize('seed', range(12))
+def test_any_sequence_with_crashes_equals_a_dict(tmp_path, monkeypatch, seed):
+    """Crashes before and after any file is written; tiny segments."""
+    rng = random.Random(seed)
+    monkeypatch.setattr(
+        module, '_MERGE_BYTES', rng.choice([2000, 6000, 10**8])
+    )
+    monkeypatch.setattr(module, '_MERGE_COUNT', rng.choice([2, 3, 8]))
+    left = [-1]
+
+    def write(path, writer):
+        if left[0] == 0 and rng.random() < 0.5:
+            raise Crash
+        files.write_whole(path, writer)
+        if left[0] == 0:
+            raise Crash
+        left[0] -= 1
+
+    monkeypatch.setattr(module, 'write_whole', write)
+    monkeypatch.setattr(segments, 'write_whole', write)
+
+    def shown(gallery):
+        return {
+            (int(row), frames[frame].name)
+            for rows, frames in gallery.scan(7)
+            for row, frame in zip(rows.ids, rows.frames)
+        }
+
+    gallery = create_gallery(tmp_path / 'g', GalleryHeader(dim=DIM))
+    truth: dict[int, str] = {}
+    try:
+        for _ in range(40):
+            before, after = dict(truth), dict(truth)
+            kind = rng.choice(['add', 'add', 'add', 'delete', 'persist'])
+            names = rng.sample('abcdefgh', rng.randint(1, 3))
+            rows = {i: rng.choice(names) for i in rng.sample(range(14), 4)}
+            left[0] = rng.choice([-1, -1, -1, 0, 1, 2, 3])
+            if kind != 'persist':
+                gone = set(names) if kind == 'add' else set(names[:1])
+                cut = rows if kind == 'add' else list(rows)[:2]
+                after = {
+                    i: name for i, name in after.items()
+                    if name not in gone and i not in cut
+                }  # fmt: skip
+            if kind == 'add':
+                after |= rows
+            try:
+                if kind == 'add':
+                    gallery.add(
+                        [Frame(name) for name in names],
+                        GalleryRows(
+                            list(rows),
+                            [names.index(name) for name in rows.values()],
+                            np.zeros((4, 4)),
+                            np.ones(4),
+                            np.ones((4, DIM)),
+                        ),
+                    )
+                elif kind == 'delete':
+                    gallery.delete(list(rows)[:2], names[:1])
+                else:
+                    gallery.persist()
+                truth = after
+            except Crash:
+                left[0] = -1
+                if rng.random() < 0.7:
+                    gallery.close()
+                    gallery = open_gallery(tmp_path / 'g')
+                else:  # as after Ctrl-C in a notebook
+                    gallery.persist()
+                found = shown(gallery)
+                assert found in (set(before.items()), set(after.items()))
+                truth = dict(found)
+            left[0] = -1
+            assert shown(gallery) == set(truth.items())
+            if rng.random() < 0.2:
+                gallery.close()
+                gallery = open_gallery(tmp_path / 'g')
+                assert shown(gallery) == set(truth.items())
+    finally:
+        gallery.close()
+
+
+def test_close_waits_for_writers_and_ends_them(tmp_path):
+    """What was acknowledged before is there; afterwards nothing is taken."""
+    for attempt in range(4):
+        path = tmp_path / f'g{attempt}'
+        gallery = create_gallery(path, GalleryHeader(dim=DIM))
+        done: list[str] = []
+
+        def add(name, gallery=gallery, done=done):
+            for n in range(200):
+                try:
+                    gallery.add([Frame(f'{name}{n}')], rows_of(f'{name}{n}'))
+                except GalleryError:
+                    return
+                done.append(f'{name}{n}')
+
+        threads = [threading.Thread(target=add, args=(x,)) for x in 'abc']
+        for thread in threads:
+            thread.start()
+        time.sleep(0.15)
+        gallery.close()
+        for thread in threads:
+            thread.join()
+        with open_gallery(path) as again:
+            assert again.has_frames(done).all()
+            assert again.count() == 2 * len(done)
+
+
+def test_closed_gallery_answers_nothing(gallery, tmp_path):
+    fill(gallery, 1)
+    for one in (open_gallery(tmp_path / 'g', read_only=True), gallery):
+        one.close()
+        one.close()
+        search = partial(one.search, np.ones((1, DIM)))
+        for ask in (one.count, one.info, one.cameras, search):
+            with pytest.raises(GalleryError, match='is closed'):
+                ask()
+
+
+def test_reader_notices_a_gallery_built_anew(gallery, tmp_path):
+    fill(gallery, 1)
+    with open_gallery(tmp_path / 'g', read_only=True) as reader:
+        assert reader.count() == 2
+        gallery.close()
+        shutil.rmtree(tmp_path / 'g')
+        header = GalleryHeader(dim=DIM, model='other', created=1.0)
+        with create_gallery(tmp_path / 'g', header) as other:
+            fill(other, 2)
+            with pytest.raises(GalleryError, match='was built anew'):
+                reader.search(np.ones((1, DIM)))
+
+
+def test_creation_that_failed_can_be_repeated(tmp_path, monkeypatch):
+    def write(path, writer):
+        raise OSError('no space left')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, 'write_whole', write)
+        with pytest.raises(OSError, match='no space'):
+            create_gallery(tmp_path / 'g', GalleryHeader(dim=DIM))
+    create_gallery(tmp_path / 'g', GalleryHeader(dim=DIM)).close()
+
+
+def test_thresholds_and_names_are_checked(gallery):
+    for value in (float('nan'), float('inf')):
+        with pytest.raises(GalleryError, match='threshold'):
+            gallery.set_threshold(value)
+    with pytest.raises(GalleryError, match='expected a list'):
+        gallery.delete(frames='f0001')
