@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -182,29 +182,29 @@ class Indexer:
             GalleryError: The gallery was filled with another threshold of
                 scores, or does not take the rows.
         """
+        self.check_fits(gallery)
+        if known is not None:
+            self.check_fits(known)
+
+        def is_there(names: list[str]) -> np.ndarray:
+            there = gallery.has_frames(names)
+            return there if known is None else there | known.has_frames(names)
+
+        total = count_frames(items)
+        return store(gallery, self.chunks(items, is_there), total, progress)
+
+    def check_fits(self, gallery: BaseGallery) -> None:
+        """Refuse a gallery of people with other scores.
+
+        Raises:
+            GalleryMismatchError: It was filled with another threshold.
+        """
         lowest = gallery.header.det_thr
         if lowest not in (None, self.model.det_thr):
             raise GalleryMismatchError(
                 f'{gallery.uri}: holds people with scores from {lowest:g}, '
                 f'not from {self.model.det_thr:g}'
             )
-
-        def is_there(names: list[str]) -> np.ndarray:
-            there = gallery.has_frames(names)
-            return there if known is None else there | known.has_frames(names)
-
-        report, done = IndexReport(), 0
-        total = count_frames(items)
-        for chunk in self.chunks(items, is_there):
-            if chunk.frames:
-                gallery.add(chunk.frames, chunk.rows)
-            report = report.plus(chunk.report)
-            done += chunk.num_done
-            if progress is not None:
-                progress(min(done, total), total)
-        if progress is not None:  # lengths of videos are estimates
-            progress(total, total)
-        return report
 
     def chunks(
         self,
@@ -308,6 +308,38 @@ class Indexer:
                 else:
                     error = f'{frame.name}: a person has no embedding'
                     yield Found(frame, None, error)
+
+
+def store(
+    gallery: BaseGallery,
+    chunks: Iterable[Chunk],
+    total: int,
+    progress: Progress | None = None,
+    skipped: int = 0,
+) -> IndexReport:
+    """Add chunks to a gallery as they come.
+
+    Args:
+        gallery: Takes the rows.
+        chunks: From :meth:`Indexer.chunks`, of any process.
+        total: Frames of all inputs, roughly.
+        progress: Called with frames done and frames in all.
+        skipped: Frames that were left out before. Defaults to 0.
+
+    Returns:
+        What was done.
+    """
+    report, done = IndexReport(skipped=skipped), skipped
+    for chunk in chunks:
+        if chunk.frames:
+            gallery.add(chunk.frames, chunk.rows)
+        report = report.plus(chunk.report)
+        done += chunk.num_done
+        if progress is not None:
+            progress(min(done, total), total)
+    if progress is not None:  # lengths of videos are estimates
+        progress(total, total)
+    return report
 
 
 def _ahead(

@@ -32,7 +32,14 @@ from mmps.utils.errors import UsageError
 from mmps.utils.launch import close_processes
 
 from .frame_sources import Picture, Video
-from .indexing import Indexer, IndexReport, Progress, count_frames, mark_of
+from .indexing import (
+    Indexer,
+    IndexReport,
+    Progress,
+    count_frames,
+    mark_of,
+    store,
+)
 from .person_model import PersonModel
 
 _COPY_FRAMES = 256
@@ -269,13 +276,13 @@ def index_with_ray(
     gpus = int(resources.get('GPU', 0))
     if num_actors is None:
         num_actors = gpus or max(int(resources.get('CPU', 1)) // 2, 1)
-    report, done, total = IndexReport(), 0, count_frames(items)
-    with job.open(PersonModel(**job.model)) as gallery:
+    model = PersonModel(**job.model)
+    with job.open(model) as gallery:
+        job.indexer(model).check_fits(gallery)
         join_parts(gallery, parts_folder(job.uri))
         todo, known = _new_items(gallery, items, job)
-        report.skipped, done = known, known
         if not todo:
-            return report
+            return IndexReport(skipped=known)
         blocks = [{'work': pickle.dumps(part)} for part in _in_blocks(todo)]
         data = ray.data.from_items(blocks, override_num_blocks=len(blocks))
         found = data.map_batches(
@@ -288,16 +295,12 @@ def index_with_ray(
             max_restarts=_RAY_RETRIES,
             max_task_retries=_RAY_RETRIES,
         )
-        for row in found.iter_rows():
-            for chunk in pickle.loads(row['chunks']):
-                if chunk.frames:
-                    gallery.add(chunk.frames, chunk.rows)
-                report = report.plus(chunk.report)
-                done += chunk.num_done
-                if progress is not None:
-                    progress(min(done, total), total)
-        if progress is not None:
-            progress(total, total)
+        chunks = (
+            chunk
+            for row in found.iter_rows()
+            for chunk in pickle.loads(row['chunks'])
+        )
+        report = store(gallery, chunks, count_frames(items), progress, known)
         gallery.persist()
     return report
 

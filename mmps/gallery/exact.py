@@ -167,7 +167,7 @@ class ExactGallery(BaseGallery):
         """People of one frame."""
         view = self._current()
         part, place = self._find_frame(view, stable_id(frame), frame)
-        rows = view.rows_of_frames([(frame, part, place)])
+        rows = view.rows_of_frames([(part, place)])
         return view.take(*rows, embeddings)[0]
 
     def frame(self, frame_id: int) -> Frame:
@@ -186,7 +186,7 @@ class ExactGallery(BaseGallery):
         view = self._current()
         return [
             view.parts[part].segment.frame(place)
-            for _, part, place in view.sorted_frames[offset : offset + limit]
+            for part, place in view.sorted_frames[offset : offset + limit]
         ]
 
     def cameras(self) -> list[str]:

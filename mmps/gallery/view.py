@@ -240,26 +240,30 @@ class View:
         return GalleryRows.join(pieces).take(order), frames
 
     @cached_property
-    def sorted_frames(self) -> list[tuple[str, int, int]]:
-        """Name, part and place of every frame that is alive."""
-        return sorted(
+    def sorted_frames(self) -> list[tuple[int, int]]:
+        """Part and place of every frame that is alive, sorted by name."""
+        named = sorted(
             (part.segment.names[place], i, int(place))
             for i, part in enumerate(self.parts)
             for place in np.flatnonzero(part.pictures)
         )
+        return [(i, place) for _, i, place in named]
 
     def rows_of_frames(
-        self, frames: Sequence[tuple[str, int, int]]
+        self, frames: Sequence[tuple[int, int]]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Part and place of the rows of some frames, frame by frame."""
+        """Part and place of the rows of some frames, frame by frame.
+
+        Args:
+            frames: Part and place of each.
+        """
         parts, places = [np.zeros(0, int)], [np.zeros(0, int)]
-        for _, i, frame in frames:
+        for i, frame in frames:
             part = self.parts[i]
             order, splits = part.segment.rows_by_frame
             rows = order[splits[frame] : splits[frame + 1]]
-            rows = (
-                rows[part.rows_alive[rows]] if part.rows is not None else rows
-            )
+            if part.rows is not None:
+                rows = rows[part.rows[rows]]
             places.append(rows)
             parts.append(np.full(len(rows), i))
         return np.concatenate(parts), np.concatenate(places)
@@ -272,7 +276,7 @@ class View:
             for start in range(0, len(alive), num):
                 chosen = alive[start : start + num]
                 parts, places = self.rows_of_frames(
-                    [('', i, frame) for frame in chosen]
+                    [(i, frame) for frame in chosen]
                 )
                 rows, _ = self.take(parts, places, embeddings=True)
                 owners = segment.rows.frames[places]

@@ -235,10 +235,17 @@ def test_video_that_grew_is_looked_at_again(model, gallery, video, tmp_path):
     assert first.frames + second.frames == 20
 
 
-def test_another_threshold_of_scores_is_refused(gallery, frames):
+def test_another_threshold_of_scores_is_refused(gallery, frames, tmp_path):
     other = PaintedPeopleModel(det_thr=0.9)
+    items = expand_inputs(frames)
     with pytest.raises(GalleryMismatchError, match='from 0.5, not from 0.9'):
-        Indexer(other).fill(gallery, expand_inputs(frames))
+        Indexer(other).fill(gallery, items)
+    # A part of its own does not help: the whole is another.
+    with (
+        create_gallery(tmp_path / 'part', other.header()) as part,
+        pytest.raises(GalleryMismatchError, match='from 0.5, not from 0.9'),
+    ):
+        Indexer(other).fill(part, items, known=gallery)
 
 
 @pytest.mark.parametrize('value', [0.0, np.nan, np.inf])

@@ -10,26 +10,22 @@ TOKEN = 'correct-horse-battery'
 
 
 def test_errors_are_told(world, visit, tmp_path, file):
+    files = {
+        'notes.txt': (b'no picture', 'expected a JPEG, PNG or WebP'),
+        'broken.jpg': (file.read_bytes()[:2000], 'is broken'),
+        'large.jpg': (bytes(21 * 2**20), 'larger than 20 MB'),
+    }
     with visit(world) as page:
         page.open()
-        tell_errors(page, tmp_path, file)
-
-
-def tell_errors(page, tmp_path, file) -> None:
-    (tmp_path / 'notes.txt').write_text('no picture')
-    page.upload(tmp_path / 'notes.txt')
-    page.wait(lambda: 'expected a JPEG, PNG or WebP' in page.text('#error'))
-    (tmp_path / 'broken.jpg').write_bytes(file.read_bytes()[:2000])
-    page.upload(tmp_path / 'broken.jpg')
-    page.wait(lambda: 'is broken' in page.text('#error'))
-    assert page.one('#error').get_attribute('role') == 'alert'
-    (tmp_path / 'large.jpg').write_bytes(bytes(21 * 2**20))
-    page.upload(tmp_path / 'large.jpg')
-    page.wait(lambda: 'larger than 20 MB' in page.text('#error'))
-    page.shoot('error')
-    page.upload(file)
-    page.wait(lambda: len(page.boxes()) == 3)
-    assert not page.text('#error')
+        for name, (content, message) in files.items():
+            (tmp_path / name).write_bytes(content)
+            page.upload(tmp_path / name)
+            page.wait(lambda text=message: text in page.text('#error'))
+            assert page.one('#error').get_attribute('role') == 'alert'
+        page.shoot('error')
+        page.upload(file)
+        page.wait(lambda: len(page.boxes()) == 3)
+        assert not page.text('#error')
 
 
 def test_token(world, visit, file):
