@@ -18,11 +18,10 @@ from torch import nn
 
 from mmps.datasets.from_config import dataset_config
 from mmps.gallery import GalleryHeader
+from mmps.utils.checkpoint import hash_weights, load_weights
 from mmps.utils.cli import load_config
 from mmps.utils.errors import UsageError
 from mmps.utils.quiet import import_parts
-
-from .checkpoint import hash_weights, load_weights
 
 _GREY = 114
 # Height of a person that was cut out, in the frame it is put into: that of

@@ -6,7 +6,7 @@ import torch
 from mmengine.logging import HistoryBuffer
 from torch import nn
 
-from mmps.apis.checkpoint import (
+from mmps.utils.checkpoint import (
     hash_weights,
     load_weights,
     read_checkpoint,
