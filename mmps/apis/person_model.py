@@ -17,8 +17,10 @@ from mmengine.registry import DefaultScope
 from torch import nn
 
 from mmps.datasets.from_config import dataset_config
+from mmps.engine.preparation import prepare_model
 from mmps.gallery import GalleryHeader
 from mmps.utils.checkpoint import hash_weights, load_weights
+from mmps.utils.checkpoint_loaders import set_checkpoint_loaders
 from mmps.utils.cli import load_config
 from mmps.utils.errors import UsageError
 from mmps.utils.quiet import import_parts
@@ -58,12 +60,18 @@ class Detections:
 class PersonModel:
     """A model with the test pipeline of its config, for single images.
 
+    ``ChannelsLastHook`` and ``CompileHook`` of the config hold here, too.
+
     Args:
         config: Config file, ``mmps::FOLDER/NAME.py``, or a loaded config.
         weights: Checkpoint; None keeps the initial weights, which is only
             good for trials.
         device: Such as 'cuda:0'. Defaults to None, a GPU if there is one.
         det_thr: People with a lower score are left out. Defaults to 0.5.
+        trust_checkpoint: Read a checkpoint that holds more than weights and
+            plain values, too, with a warning; code in it is run. Either way
+            mmengine's own loading is set likewise in this process. Defaults
+            to False.
 
     Raises:
         UsageError: Config or checkpoint cannot be read or do not fit, or
@@ -76,8 +84,11 @@ class PersonModel:
         weights: str | os.PathLike | None = None,
         device: str | None = None,
         det_thr: float = 0.5,
+        trust_checkpoint: bool = False,
     ) -> None:
         import_parts()
+        # Some of mmdet's detectors load weights while they are built.
+        set_checkpoint_loaders(trust_checkpoint)
         if not isinstance(config, Config):
             config = load_config(config)
         self.name = Path(config.filename or 'config').stem
@@ -93,8 +104,11 @@ class PersonModel:
         if weights is None:
             self.weights_hash = hash_weights(self.model.state_dict())
         else:
-            self.weights_hash = load_weights(self.model, weights)
+            self.weights_hash = load_weights(
+                self.model, weights, trust_checkpoint
+            )
         self.model.to(self.device).eval()
+        prepare_model(self.model, config.get('custom_hooks') or [])
         self._header: GalleryHeader | None = None
 
     def header(self, **changes: Any) -> GalleryHeader:
@@ -106,7 +120,9 @@ class PersonModel:
         if self._header is None:
             grey = np.full((64, 32, 3), _GREY, np.uint8)
             box = np.array([[4, 4, 28, 60]])
-            dim = self.find(grey, box)[1].shape[1]
+            # Its size is not worth being compiled for.
+            with torch.compiler.set_stance('force_eager'):
+                dim = self.find(grey, box)[1].shape[1]
             self._header = GalleryHeader(
                 dim=dim,
                 # Weighted embeddings: their length is the score.

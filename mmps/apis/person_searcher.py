@@ -68,6 +68,8 @@ class PersonSearcher:
             absolute names.
         read_only: Open the gallery for searching only, while another
             process may write to it. Defaults to False.
+        trust_checkpoint: Read a checkpoint that could run code; see
+            ``PersonModel``. Defaults to False.
 
     Raises:
         UsageError: Config or checkpoint cannot be read or do not fit.
@@ -86,11 +88,14 @@ class PersonSearcher:
         dtype: str = 'float32',
         root: str | os.PathLike | None = None,
         read_only: bool = False,
+        trust_checkpoint: bool = False,
     ) -> None:
         if batch_size < 1 or num_workers < 1:
             raise UsageError('batch_size, num_workers: expected 1 or more')
         if not isinstance(model, PersonModel):
-            model = PersonModel(model, weights, device, det_thr)
+            model = PersonModel(
+                model, weights, device, det_thr, trust_checkpoint
+            )
         self.model = model
         self.batch_size = batch_size
         self.num_workers = num_workers

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from mmps.utils.cli import CfgOptions, run_cli, share
+from mmps.utils.cli import CfgOptions, add_trust_arg, run_cli, share
 from mmps.utils.quiet import import_parts
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'ray')
@@ -92,6 +92,7 @@ def _add_model(parser: argparse.ArgumentParser, required: bool) -> None:
         '--det-thr', type=share, default=0.5, metavar='SCORE',
         help='people with a lower score are left out (0.5)',
     )  # fmt: skip
+    add_trust_arg(parser)
 
 
 def _add_index(parser: argparse.ArgumentParser) -> None:

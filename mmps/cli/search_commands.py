@@ -68,6 +68,7 @@ def index(args: argparse.Namespace) -> None:
             weights=args.model[1],
             device=args.device,
             det_thr=args.det_thr,
+            trust_checkpoint=args.trust_checkpoint,
         ),
         uri=args.gallery,
         batch_size=args.batch_size,
@@ -162,8 +163,9 @@ def _query_pictures(
     images = [read_picture(path) for path in args.inputs]
     cfg = load_config(args.model[0], args.cfg_options)
     searcher = PersonSearcher(
-        cfg, args.model[1], gallery, args.device, det_thr=args.det_thr
-    )
+        cfg, args.model[1], gallery, args.device, det_thr=args.det_thr,
+        trust_checkpoint=args.trust_checkpoint,
+    )  # fmt: skip
     result = searcher.search(
         list(args.inputs),
         args.box or None,
@@ -248,7 +250,7 @@ def serve(args: argparse.Namespace) -> None:
     cfg = load_config(args.model[0], args.cfg_options)
     searcher = PersonSearcher(
         cfg, args.model[1], args.gallery, args.device, read_only=True,
-        det_thr=args.det_thr,
+        det_thr=args.det_thr, trust_checkpoint=args.trust_checkpoint,
     )  # fmt: skip
     with searcher.gallery as gallery:
         run(searcher, gallery, args.host, args.port, args.token)

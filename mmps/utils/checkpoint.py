@@ -2,35 +2,35 @@
 
 import hashlib
 import os
-import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from mmengine.logging import HistoryBuffer
 from torch import Tensor, nn
 
-from mmps.utils.errors import UsageError
-
-_NUMBERS = (
-    'bool', 'uint8', 'int8', 'uint16', 'int16', 'uint32', 'int32', 'uint64',
-    'int64', 'float16', 'float32', 'float64',
-)  # fmt: skip
+from .errors import UsageError
+from .plain_load import RefusedError, load_plain
+from .safetensors_file import is_safetensors, read_safetensors
 
 
-def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
+def read_checkpoint(
+    path: str | os.PathLike, trust: bool = False, map_location: Any = 'cpu'
+) -> dict[str, Any]:
     """Read a checkpoint of plain values, arrays and tensors.
 
     Anything else in the file, which could run code while it is read, is
     refused. mmengine's log of a training passes.
 
     Args:
-        path: ``.pth`` file.
+        path: ``.pth`` file, or safetensors.
+        trust: Read a file that would be refused, with a warning; code in it
+            is run. Defaults to False.
+        map_location: As for ``torch.load``. Defaults to the CPU.
 
     Returns:
-        What was saved, tensors on the CPU.
+        What was saved; of a safetensors file ``state_dict`` and ``meta``.
 
     Raises:
         UsageError: There is no such file, or it is no such checkpoint.
@@ -38,16 +38,13 @@ def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
     if not Path(path).is_file():
         raise UsageError(f'checkpoint {path} does not exist')
     try:
-        with torch.serialization.safe_globals(_plain_types()):
-            data = torch.load(path, map_location='cpu', weights_only=True)
-    except pickle.UnpicklingError as err:
-        reason = str(err)
-        for mark in ('Unsupported global: ', 'WeightsUnpickler error: '):
-            reason = reason.rpartition(mark)[2] or reason
+        data = _read(path, trust, map_location)
+    except RefusedError as err:
         raise UsageError(
-            f'checkpoint {path}: holds more than weights and plain values, '
-            f'refused ({reason.strip().splitlines()[0]})'
-        ) from err
+            f'checkpoint {path}: holds more than weights and plain values '
+            f'({err}), refused: reading that can run code; '
+            '--trust-checkpoint reads it, for files whose source you trust'
+        ) from None
     except Exception as err:  # junk makes the reader raise nearly anything
         raise UsageError(
             f'checkpoint {path}: cannot be read ({_first_line(err)})'
@@ -69,12 +66,15 @@ def weights_of(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     }
 
 
-def load_weights(model: nn.Module, path: str | os.PathLike) -> str:
+def load_weights(
+    model: nn.Module, path: str | os.PathLike, trust: bool = False
+) -> str:
     """Load a checkpoint's weights into a model, all of them.
 
     Args:
         model: The model, changed in place.
         path: See :func:`read_checkpoint`.
+        trust: See :func:`read_checkpoint`. Defaults to False.
 
     Returns:
         SHA-256 of the weights' names and values; the same for a training's
@@ -83,7 +83,7 @@ def load_weights(model: nn.Module, path: str | os.PathLike) -> str:
     Raises:
         UsageError: Weights are missing or left over, or have other shapes.
     """
-    state = weights_of(read_checkpoint(path))
+    state = weights_of(read_checkpoint(path, trust))
     try:
         missing, unexpected = model.load_state_dict(state, strict=False)
     except RuntimeError as err:
@@ -110,28 +110,20 @@ def hash_weights(state: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _plain_types() -> list[Any]:
-    core = getattr(np, '_core', None) or np.core
-    kinds = [type(np.dtype(name)) for name in _NUMBERS]
-    return [
-        np.ndarray,
-        np.dtype,
-        *kinds,
-        core.multiarray._reconstruct,
-        core.multiarray.scalar,
-        HistoryBuffer,
-        # How a HistoryBuffer's methods are stored.
-        (_history_method, 'builtins.getattr'),
-    ]
-
-
-def _history_method(owner: Any, name: str) -> Any:
-    """Stand in for ``getattr``, which would lead anywhere."""
-    kind = owner if isinstance(owner, type) else type(owner)
-    known = {'max', 'min', 'mean', 'current', 'statistics'}
-    if kind is not HistoryBuffer or name not in known:
-        raise pickle.UnpicklingError(f'getattr of {name!r}')
-    return getattr(owner, name)
+def _read(path: str | os.PathLike, trust: bool, map_location: Any) -> Any:
+    if is_safetensors(path):
+        return read_safetensors(path, map_location)
+    try:
+        return load_plain(path, map_location)
+    except RefusedError as err:
+        if not trust:
+            raise
+        warnings.warn(
+            f'checkpoint {path}: holds more than weights and plain values '
+            f'({err}); it is trusted, and code in it is run',
+            stacklevel=3,
+        )
+        return torch.load(path, map_location=map_location, weights_only=False)
 
 
 def _first_line(err: BaseException) -> str:

@@ -25,15 +25,16 @@ __all__ = [
     'CfgOptions',
     'UsageError',
     'add_config_args',
+    'add_trust_arg',
     'existing_file',
     'load_config',
     'run_cli',
     'share',
 ]
 
-# What bad arguments, files and configs raise; anything else is a bug of
-# ours and keeps its traceback.
-USAGE_ERRORS = (UsageError, ValueError, KeyError, OSError)
+# What bad arguments, files and configs raise, and a training that diverges;
+# anything else is a bug of ours and keeps its traceback.
+USAGE_ERRORS = (UsageError, ValueError, KeyError, OSError, FloatingPointError)
 
 
 class CfgOptions(DictAction):
@@ -52,7 +53,11 @@ class CfgOptions(DictAction):
                 parser.error(
                     f'--cfg-options: expected key=value, got {item!r}'
                 )
-        super().__call__(parser, namespace, values, option_string)
+        try:
+            super().__call__(parser, namespace, values, option_string)
+        except (AssertionError, RecursionError) as err:
+            text = str(err) if isinstance(err, AssertionError) else ''
+            parser.error(f'--cfg-options: {text or "nested too deeply"}')
 
 
 def add_config_args(parser: argparse.ArgumentParser) -> None:
@@ -73,6 +78,20 @@ def add_config_args(parser: argparse.ArgumentParser) -> None:
         help='settings that replace those of the config, such as '
         'train_dataloader.batch_size=2 or key="[(a,b),(c,d)]" (no spaces '
         'inside a value); +KEY=VALUE adds a key the config does not have',
+    )
+
+
+def add_trust_arg(parser: argparse.ArgumentParser) -> None:
+    """Add ``--trust-checkpoint`` to a parser.
+
+    Args:
+        parser: The tool's parser, changed in place.
+    """
+    parser.add_argument(
+        '--trust-checkpoint',
+        action='store_true',
+        help='read checkpoints that hold more than weights and plain values; '
+        'they can run code: only for files whose source you trust',
     )
 
 
@@ -230,6 +249,10 @@ def _one_line(err: BaseException) -> str:
             text = f'unknown key {text!r}'
     else:
         text = str(err) or type(err).__name__
+    if text.startswith('Caught ') and 'Traceback' in text:
+        # Of a data loading process: its traceback, and last the error.
+        name, _, last = text.strip().splitlines()[-1].partition(': ')
+        text = last or name
     line = ''
     for part in filter(None, (p.strip() for p in text.splitlines())):
         glue = '' if not line else ' ' if line[-1] in ',:;.' else '; '

@@ -2,6 +2,8 @@
 
 import gc
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch import nn
 
+from mmps.utils.checkpoint_loaders import set_checkpoint_loaders
 from mmps.utils.errors import UsageError
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
@@ -126,16 +129,23 @@ def set_amp(cfg: Config, amp: bool) -> None:
             wrapper.pop(key, None)
 
 
-def build_runner(cfg: Config) -> Runner:
+def build_runner(cfg: Config, trust_checkpoint: bool = False) -> Runner:
     """Build the Runner a config asks for.
 
+    Checkpoints that it will load are read without running code in them.
     mmengine would write two lines per parameter to the log when it
     initialises the weights; they are left out.
+
+    Args:
+        cfg: With a ``work_dir``.
+        trust_checkpoint: Read checkpoints that hold more than weights and
+            plain values, too, with a warning. Defaults to False.
 
     Raises:
         UsageError: The config's ``work_dir`` cannot be written to.
     """
     writable_folder(cfg.work_dir, 'work_dir')
+    set_checkpoint_loaders(trust_checkpoint)
     if 'runner_type' in cfg:
         runner = RUNNERS.build(cfg)
     else:
@@ -157,6 +167,26 @@ def quiet_init_weights(model: nn.Module) -> None:
 
 def _nothing() -> None:
     """Stand in for a method; a lambda could not be pickled."""
+
+
+@contextmanager
+def lost_workers_explained() -> Iterator[None]:
+    """Turn torch's error for a killed data loading process into advice.
+
+    Raises:
+        UsageError: Such a process is gone.
+    """
+    try:
+        yield
+    except RuntimeError as err:
+        text = str(err)
+        if 'DataLoader worker' not in text or 'Traceback' in text:
+            raise
+        raise UsageError(
+            f'a data loading process is gone ({text.splitlines()[0]}). Often '
+            'memory ran out: fewer num_workers or a smaller batch_size help. '
+            'A training goes on from its last checkpoint with --resume'
+        ) from err
 
 
 def close_processes() -> None:

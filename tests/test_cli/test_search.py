@@ -30,7 +30,10 @@ CONFIG = 'configs/pcnet/pcnet_r18_scenes.py'
 class StubModel(PaintedPeopleModel):
     """In the place of a model that a config and a checkpoint give."""
 
-    def __init__(self, config=None, weights=None, device=None, det_thr=0.5):
+    def __init__(
+        self, config=None, weights=None, device=None, det_thr=0.5,
+        trust_checkpoint=False,
+    ):  # fmt: skip
         super().__init__(det_thr)
 
 

@@ -1,16 +1,21 @@
 """A model, data and config so small that a tool runs in seconds."""
 
+import logging
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
 TOY = """
+import os
+import signal
+
 import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.model import BaseModel
@@ -23,7 +28,8 @@ from torch.utils.data import Dataset
 class ToyData(Dataset):
     METAINFO = dict(classes=('person',))
 
-    def __init__(self, root='.', num=8):
+    def __init__(self, root='.', num=8, worker='lives'):
+        self.worker = worker
         if root != '.':
             raise ValueError(f'{root} is not there')
         self.num = num
@@ -33,6 +39,10 @@ class ToyData(Dataset):
         return self.num
 
     def __getitem__(self, i):
+        if self.worker == 'dies':
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.worker == 'fails':
+            raise OSError(f'frames/{i}.jpg: not a whole image')
         return dict(inputs=torch.full((3,), float(i)), data_samples=i)
 
 
@@ -78,6 +88,24 @@ val_evaluator = test_evaluator
 optim_wrapper = dict(optimizer=dict(type='SGD', lr=1e-3))
 auto_scale_lr = dict(enable=False, base_batch_size=4)
 default_hooks = dict(checkpoint=dict(type='CheckpointHook', interval=1))
+"""
+
+
+# A small PCNet after two steps, its weights averaged as they go.
+SEARCH = """
+_base_ = '{root}/configs/pcnet/pcnet_r18_scenes.py'
+model = dict(test_cfg=dict(score_thr=0.0, max_per_img=6))
+loader = dict(
+    num_workers=0, persistent_workers=False,
+    dataset=dict(data_root='{data}'))
+train_dataloader = dict(batch_size=2, **loader)
+val_dataloader = dict(batch_size=2, **loader)
+test_dataloader = val_dataloader
+train_cfg = dict(max_iters=2, val_interval=9)
+custom_hooks = [*_base_.custom_hooks, dict(type='EMAHook', momentum=0.5)]
+default_hooks = dict(checkpoint=dict(save_best=None))
+visualizer = dict(vis_backends=[])
+work_dir = '{work}'
 """
 
 
@@ -132,6 +160,38 @@ def trained(make_toy) -> Toy:
     return toy
 
 
+class SearchRun(NamedTuple):
+    """A config of a person-search model, and its training's checkpoint."""
+
+    config: Path
+    checkpoint: Path
+    images: Path
+
+
+@pytest.fixture(scope='session')
+def search_run(tmp_path_factory) -> SearchRun:
+    """After two steps of training on a few scenes."""
+    from mmps.datasets.scenes import ScenesConfig, make_scenes
+    from mmps.utils.cli import load_config
+    from mmps.utils.launch import build_runner
+    from mmps.utils.quiet import import_parts
+
+    folder = tmp_path_factory.mktemp('search_run')
+    scenes = ScenesConfig(
+        train_frames=8, test_frames=6, train_ids=5, test_ids=3,
+        size=(384, 216), heights=(0.2, 0.6),
+    )  # fmt: skip
+    make_scenes(folder / 'scenes', scenes, workers=1)
+    config, work = folder / 'search.py', folder / 'work'
+    config.write_text(
+        SEARCH.format(root=ROOT, data=folder / 'scenes', work=work)
+    )
+    import_parts()
+    build_runner(load_config(config)).train()
+    images = folder / 'scenes' / 'frames'
+    return SearchRun(config, work / 'iter_2.pth', images)
+
+
 @pytest.fixture
 def tool(monkeypatch) -> Callable:
     """Load a tool's module by its path below tools/."""
@@ -157,6 +217,8 @@ def cli(tool, monkeypatch, capsys) -> Callable:
     monkeypatch.delenv('MMPS_TRACEBACK', raising=False)
     monkeypatch.delenv('RANK', raising=False)
     monkeypatch.setenv('LOCAL_RANK', '0')
+    # Loggers of an earlier run write to what pytest has closed since.
+    monkeypatch.setattr(logging, 'raiseExceptions', False)
 
     def run(name: str, *args: object) -> tuple[int, str]:
         module = tool(name)

@@ -1,11 +1,14 @@
-import os
-
 import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
 from torch import nn
 
+from mmps.testing.bad_checkpoints import (
+    KINDS,
+    READABLE,
+    write_bad_checkpoint,
+)
 from mmps.utils.checkpoint import (
     hash_weights,
     load_weights,
@@ -13,21 +16,7 @@ from mmps.utils.checkpoint import (
     weights_of,
 )
 from mmps.utils.errors import UsageError
-
-
-class Evil:
-    def __init__(self, marker):
-        self.marker = str(marker)
-
-    def __reduce__(self):
-        return os.system, (f'touch {self.marker}',)
-
-
-class Gadget:
-    """Reaches for getattr, which a training's log uses as well."""
-
-    def __reduce__(self):
-        return getattr, (HistoryBuffer, '__subclasses__')
+from mmps.utils.safetensors_file import safetensors_bytes
 
 
 def test_reads_what_mmengine_saves(tmp_path):
@@ -44,20 +33,57 @@ def test_reads_what_mmengine_saves(tmp_path):
     assert weights_of(read)['weight'].tolist() == [1, 1]
 
 
-@pytest.mark.parametrize('kind', [Evil, lambda _: Gadget()])
+@pytest.mark.parametrize('kind', KINDS)
 def test_code_in_a_file_is_not_run(tmp_path, kind):
-    marker = tmp_path / 'ran'
-    torch.save(dict(meta=kind(marker)), tmp_path / 'evil.pth')
-    with pytest.raises(UsageError, match=r'evil.pth: holds more than'):
-        read_checkpoint(tmp_path / 'evil.pth')
+    marker, path = tmp_path / 'ran', tmp_path / 'evil.pth'
+    write_bad_checkpoint(kind, path, marker)
+    with pytest.raises(UsageError) as info:
+        read_checkpoint(path)
+    assert 'evil.pth: holds more than weights' in str(info.value)
+    assert '--trust-checkpoint' in str(info.value)
+    with pytest.raises(UsageError):
+        load_weights(nn.Linear(1, 1), path)
     assert not marker.exists()
 
 
-@pytest.mark.parametrize('content', [b'', b'junk', b'PK\x03\x04half'])
+@pytest.mark.parametrize('kind', READABLE)
+def test_a_trusted_file_is_read_with_a_warning(tmp_path, kind):
+    marker, path = tmp_path / 'ran', tmp_path / 'evil.pth'
+    state = nn.Linear(2, 2).state_dict()
+    write_bad_checkpoint(kind, path, marker, dict(state_dict=state))
+    with pytest.warns(UserWarning, match=r'evil.pth.* code in it is run'):
+        read = read_checkpoint(path, trust=True)
+    assert marker.exists()
+    assert torch.equal(weights_of(read)['weight'], state['weight'])
+
+
+def test_trust_warns_of_nothing_where_it_is_not_needed(tmp_path, recwarn):
+    torch.save(dict(state_dict={}), tmp_path / 'a.pth')
+    read_checkpoint(tmp_path / 'a.pth', trust=True)
+    assert not recwarn.list
+
+
+def test_safetensors_under_any_name(tmp_path):
+    model = nn.Linear(2, 2)
+    for name in ('a.safetensors', 'a.pth'):
+        content = safetensors_bytes(model.state_dict(), dict(epoch=3))
+        (tmp_path / name).write_bytes(content)
+        assert read_checkpoint(tmp_path / name)['meta'] == dict(epoch=3)
+        again = nn.Linear(2, 2)
+        digest = load_weights(again, tmp_path / name)
+        assert digest == hash_weights(model.state_dict())
+        assert torch.equal(again.weight, model.weight)
+
+
+@pytest.mark.parametrize(
+    'content',
+    [b'', b'junk', b'<html>', b'PK\x03\x04half', b'\2' + bytes(7) + b'{x'],
+)
 def test_junk_is_one_error(tmp_path, content):
     (tmp_path / 'a.pth').write_bytes(content)
-    with pytest.raises(UsageError, match=r'a\.pth: '):
-        read_checkpoint(tmp_path / 'a.pth')
+    for trust in (False, True):
+        with pytest.raises(UsageError, match=r'a\.pth: cannot be read'):
+            read_checkpoint(tmp_path / 'a.pth', trust)
 
 
 def test_missing_and_no_dict(tmp_path):

@@ -15,9 +15,11 @@ from mmengine.dataset import pseudo_collate
 from rich.progress import track
 
 from mmps.datasets.from_config import build_dataset, dataset_config
+from mmps.utils.checkpoint_loaders import set_checkpoint_loaders
 from mmps.utils.cli import (
     UsageError,
     add_config_args,
+    add_trust_arg,
     existing_file,
     load_config,
     run_cli,
@@ -34,6 +36,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add_config_args(parser)
     parser.add_argument('checkpoint')
+    add_trust_arg(parser)
     parser.add_argument('--out-dir', type=Path, required=True)
     parser.add_argument('--num', type=int, default=6, help='frames (6)')
     parser.add_argument(
@@ -93,6 +96,7 @@ def main() -> None:
         raise UsageError(f'config {args.config}: has no mmps.PCNetHead')
     cfg.merge_from_dict(dict(model=dict(test_cfg=dict(return_points=True))))
     device = args.device or ('cuda:0' if torch.cuda.is_available() else 'cpu')
+    set_checkpoint_loaders(args.trust_checkpoint)
     model = init_detector(cfg, args.checkpoint, palette='none', device=device)
     args.out_dir.mkdir(parents=True, exist_ok=True)
     busiest = sorted(
