@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmps.utils.cli import (
     UsageError,
     add_config_args,
+    add_trust_arg,
     existing_file,
     load_config,
     run_cli,
@@ -17,6 +18,7 @@ from mmps.utils.launch import (
     LAUNCHERS,
     build_runner,
     close_processes,
+    lost_workers_explained,
     set_launcher,
     set_work_dir,
     writable_folder,
@@ -31,9 +33,11 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add_config_args(parser)
     parser.add_argument('checkpoint', help='checkpoint file or URL')
+    add_trust_arg(parser)
     parser.add_argument(
         '--work-dir',
-        help='folder of the log with the figures (default: work_dirs/CONFIG)',
+        help='the log and results.json go into a folder of the time below it '
+        '(default: work_dirs/CONFIG)',
     )
     parser.add_argument(
         '--out',
@@ -114,7 +118,10 @@ def main() -> None:
         set_show_dir(cfg, args.show_dir)
     cfg.load_from, cfg.resume = args.checkpoint, False
     set_launcher(cfg, args.launcher)
-    build_runner(cfg).test()
+    runner = build_runner(cfg, args.trust_checkpoint)
+    runner.register_hook(dict(type='mmps.ResultsHook'))
+    with lost_workers_explained():
+        runner.test()
     close_processes()
 
 

@@ -85,12 +85,14 @@ class StoredSearch:
         truth: Its ground truth.
         preds: Predictions in its frame order.
         settings: Of the config, replaced by those of the command line.
+        config: The config.
     """
 
     dataset: PersonSearchDataset
     truth: SearchGroundTruth
     preds: SearchPredictions
     settings: SearchSettings
+    config: Config
 
     @property
     def cbgm(self) -> ContextMatching | None:
@@ -245,4 +247,4 @@ def open_search(args: argparse.Namespace) -> StoredSearch:
     )
     dataset, truth = load_test_set(cfg)
     preds = load_predictions(args.predictions, truth)
-    return StoredSearch(dataset, truth, preds, settings)
+    return StoredSearch(dataset, truth, preds, settings, cfg)

@@ -52,6 +52,7 @@ class GallerySet:
             'bboxes', self.bboxes, (len(self.frames), 4), floating=True
         )
         check_splits('splits', self.splits, len(self.frames))
+        _check_entries(self.bboxes)
         if self.queries is None:
             self.queries = np.arange(len(self.splits) - 1)
         self.queries = numbers(
@@ -63,6 +64,21 @@ class GallerySet:
     def __len__(self) -> int:
         """Number of queries."""
         return len(self.queries)
+
+
+def _check_entries(bboxes: np.ndarray) -> None:
+    """Raise ValueError for a box that is neither one nor all NaN."""
+    x1, y1, x2, y2 = bboxes.T
+    # Millions are looked at; NaN and infinity stay in a sum.
+    with np.errstate(over='ignore', invalid='ignore'):
+        odd = np.flatnonzero(~np.isfinite(x1 + y1 + x2 + y2))
+    odd = odd[~np.isnan(bboxes[odd]).all(axis=1)]
+    turned = np.flatnonzero((x2 < x1) | (y2 < y1))
+    for row in (*odd[:1], *turned[:1]):
+        raise ValueError(
+            f'bboxes: row {row} is {bboxes[row].tolist()}, expected '
+            'x1 <= x2 and y1 <= y2, or NaN alone'
+        )
 
 
 @dataclass

@@ -16,6 +16,7 @@ from mmps.datasets import (
     PRWDataset,
 )
 from mmps.datasets.coco_export import export_coco
+from mmps.structures import fingerprint
 
 IMAGES = [
     dict(id=5, file_name='x/a.jpg', width=120, height=100, camera_id=2),
@@ -235,6 +236,7 @@ def assert_same_split(native: Any, converted: Any) -> None:
             np.testing.assert_array_equal(
                 value, vars(right.galleries[name])[key]
             )
+    assert fingerprint(left) == fingerprint(right)
 
 
 @pytest.mark.parametrize('split', ['train', 'test'])
@@ -256,3 +258,34 @@ def test_round_trip(
         split=split,
     )
     assert_same_split(native, converted)
+
+
+def test_fingerprint_of_a_converted_data_set(
+    write_prw: Callable, tmp_path: Path
+) -> None:
+    """Of decimals and of boxes with all digits."""
+    rng = np.random.default_rng(0)
+    rows = np.hstack([np.zeros((400, 1)), rng.uniform(1, 900, (400, 4))])
+    rows[:, 0] = rng.integers(1, 30, 400)
+    rows[::2, 1:] = rows[::2, 1:].round(2)
+    rows[:50, 0] = np.arange(1, 51)  # no person twice among the queries
+    frames = {f'c{i % 6 + 1}s1_{i:06d}': rows[i::40] for i in range(40)}
+    queries = [
+        (int(boxes[0, 0]), *boxes[0, 1:].tolist(), name)
+        for name, boxes in frames.items()
+    ]
+    root = write_prw(test=frames, queries=queries, images=False)
+    native = PRWDataset(root, split='test')
+    truth = fingerprint(native.metainfo['search'])
+    export_coco(
+        native.load_table(), tmp_path / 'test.json', tmp_path / 'query.json'
+    )
+    converted = CocoPersonSearchDataset(
+        ann_file='test.json',
+        query_file='query.json',
+        data_root=str(tmp_path),
+        split='test',
+    )
+    assert fingerprint(converted.metainfo['search']) == truth
+    assert truth['counts']['boxes'] == 400
+    assert truth['counts']['queries'] == 40

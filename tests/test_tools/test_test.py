@@ -5,6 +5,8 @@ import json
 import pytest
 from mmengine.config import Config
 
+from mmps.utils.result_file import read_results
+
 CHECKPOINT = 'work_dirs/toy/epoch_1.pth'
 
 
@@ -12,8 +14,15 @@ def test_evaluates_a_checkpoint(trained):
     done = trained.run('test.py', 'toy.py', CHECKPOINT, '--work-dir', 'eval')
     assert done.returncode == 0, done.stderr
     assert f'Load checkpoint from {CHECKPOINT}' in done.stdout
-    (figures,) = (trained.folder / 'eval').glob('*/*.json')
+    (figures,) = (trained.folder / 'eval').glob('*/2*.json')
     assert json.loads(figures.read_text())['count'] == 8
+    (path,) = (trained.folder / 'eval').glob('*/results.json')
+    assert str(path.relative_to(trained.folder)) in done.stdout
+    results = read_results(path)
+    assert results['figures'] == {'count': 8.0}
+    assert results['seed'] == {'training': 7, 'test': None}
+    # Neither metric nor data set are of person search.
+    assert results['protocol'] is results['data'] is None
 
 
 def test_two_processes_on_cpus(trained, free_port):
@@ -22,6 +31,8 @@ def test_two_processes_on_cpus(trained, free_port):
     done = trained.run('dist_test.sh', 'toy.py', CHECKPOINT, 2, *options)
     assert done.returncode == 0, done.stderr
     assert 'count: 8' in trained.log('two')
+    (path,) = (trained.folder / 'two').glob('*/results.json')
+    assert read_results(path)['figures'] == {'count': 8.0}
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,18 @@ import json
 from pathlib import Path
 
 from mmps.apis.stored_search import add_search_args, open_search
+from mmps.engine.result_record import result_record
+from mmps.evaluation import PersonSearchMetric
 from mmps.evaluation.functional import (
+    describe_protocol,
     evaluate_detection,
     format_results,
+    metrics_of,
     results_to_dict,
 )
+from mmps.structures import hash_predictions
 from mmps.utils.cli import UsageError, run_cli
+from mmps.utils.result_file import write_results
 
 
 def parse_args() -> argparse.Namespace:
@@ -25,15 +31,28 @@ def parse_args() -> argparse.Namespace:
         help='write the figures as fractions: mAP, top-1, top-5, top-10 at '
         'the top, and under results for each protocol or gallery',
     )
+    parser.add_argument(
+        '--results',
+        type=Path,
+        metavar='FILE',
+        help='write a result file as tools/test.py does, for '
+        'compare_results.py; the weights are not known here',
+    )
     return parser.parse_args()
+
+
+def check_file(option: str, path: Path | None) -> None:
+    """Raise UsageError unless a file could be written there."""
+    if path and (path.is_dir() or not path.parent.is_dir()):
+        raise UsageError(f'{option} {path}: expected a file in a folder')
 
 
 def main() -> None:
     """Run the tool."""
     args = parse_args()
     out = args.out_json
-    if out and (out.is_dir() or not out.parent.is_dir()):
-        raise UsageError(f'--out-json {out}: expected a file in a folder')
+    check_file('--out-json', out)
+    check_file('--results', args.results)
     search = open_search(args)
     results, cbgm = search.evaluate(), search.cbgm
     detection = evaluate_detection(
@@ -43,6 +62,17 @@ def main() -> None:
     if out:
         text = json.dumps(results_to_dict(results, detection, cbgm), indent=2)
         out.write_text(text + '\n', encoding='utf-8')
+    if args.results:
+        figures = metrics_of(results, detection)
+        prefix = PersonSearchMetric.default_prefix
+        record = result_record(
+            search.config,
+            search.dataset,
+            {f'{prefix}/{name}': value for name, value in figures.items()},
+            describe_protocol(results, search.settings.score_thr, cbgm),
+            predictions=hash_predictions(search.preds),
+        )
+        write_results(args.results, record)
 
 
 if __name__ == '__main__':

@@ -5,7 +5,13 @@ from .detection import DetectionResult, evaluate_detection
 from .galleries import PROTOCOLS, SearchTask, build_tasks
 from .inspection import RankList, rank_list, similarity_histogram
 from .open_set import OpenSetThreshold, calibrate_threshold
-from .report import format_results, main_result, results_to_dict
+from .protocol import describe_protocol
+from .report import (
+    format_results,
+    main_result,
+    metrics_of,
+    results_to_dict,
+)
 from .sampling import sample_gallery
 from .search import SearchProblem, SearchResult, evaluate_search
 
@@ -20,10 +26,12 @@ __all__ = [
     'SearchTask',
     'build_tasks',
     'calibrate_threshold',
+    'describe_protocol',
     'evaluate_detection',
     'evaluate_search',
     'format_results',
     'main_result',
+    'metrics_of',
     'rank_list',
     'results_to_dict',
     'sample_gallery',

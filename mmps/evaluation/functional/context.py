@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from mmps.structures import SearchGroundTruth, SearchPredictions
+from mmps.structures import SearchGroundTruth, SearchPredictions, ranges
 
 from .boxes import paired_iou, same_frame_pairs
+from .ranking import gallery_table
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class ContextMatcher:
     ) -> None:
         self.settings = settings
         self.splits = preds.frame_splits
+        self.counts = np.diff(preds.frame_splits)
         self.embeddings = preds.embeddings
         self.query_embeddings = preds.query_embeddings
         queries, dets = same_frame_pairs(truth.query_frames, self.splits)
@@ -93,23 +95,48 @@ class ContextMatcher:
             (B, N), a changed copy.
         """
         out = sims.copy()
+        rows, dets = self._best(sims, in_gallery)
+        num_frames = len(self.counts)
+        pairs = np.unique(rows * num_frames + det_frames[dets])
+        rows, frames = np.divmod(pairs, max(num_frames, 1))
+        firsts = np.searchsorted(rows, np.arange(len(queries) + 1))
         for row, query in enumerate(queries):
-            inside = np.flatnonzero(in_gallery[row][det_frames])
-            best = np.argsort(-sims[row, inside], kind='stable')
-            frames = det_frames[inside[best[: self.settings.k1]]]
-            start = self.company_splits[query]
-            end = self.company_splits[query + 1]
-            others = self.company[start:end][: self.settings.k2 - 1]
-            group = np.concatenate(
-                [self.query_embeddings[query][None], self.embeddings[others]]
-            ).astype(np.float64)
-            for frame in np.unique(frames):
-                dets = slice(self.splits[frame], self.splits[frame + 1])
-                graph = group @ self.embeddings[dets].T
-                graph = graph.astype(np.float32)
-                graph[0] = sims[row, dets]
-                people, found = linear_sum_assignment(graph, maximize=True)
+            near = frames[firsts[row] : firsts[row + 1]]
+            counts = self.counts[near]
+            dets = ranges(self.splits[near], counts)
+            graph = self._group(query) @ self.embeddings[dets].T.astype(float)
+            graph = graph.astype(np.float32)
+            graph[0] = sims[row, dets]
+            stop = 0
+            for count in counts.tolist():
+                start, stop = stop, stop + count
+                frame = graph[:, start:stop]
+                people, found = linear_sum_assignment(frame, maximize=True)
                 if people[0] == 0:
-                    edge = graph[people, found].max()
-                    out[row, dets.start + found[0]] = edge
+                    edge = frame[people, found].max()
+                    out[row, dets[start + found[0]]] = edge
         return out
+
+    def _best(
+        self, sims: np.ndarray, in_gallery: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and detections of the k1 most similar ones of every row."""
+        k1 = self.settings.k1
+        values, table = gallery_table(sims, in_gallery, self.splits)
+        bound = np.sort(values, axis=1)[:, -k1:][:, :1]
+        bound = np.maximum(bound, np.finfo(sims.dtype).min)
+        cells = np.flatnonzero(values >= bound)
+        rows, columns = np.divmod(cells, max(values.shape[1], 1))
+        # Of equal ones at the bound, the first detections.
+        order = np.lexsort((columns, -values.flat[cells], rows))
+        rows, columns = rows[order], columns[order]
+        rank = np.arange(len(rows)) - np.searchsorted(rows, rows)
+        near = rows[rank < k1], columns[rank < k1]
+        return near[0], table[near]
+
+    def _group(self, query: int) -> np.ndarray:
+        """(g, D) float64 embeddings of a query and its company."""
+        start, end = self.company_splits[query : query + 2]
+        others = self.company[start:end][: self.settings.k2 - 1]
+        group = [self.query_embeddings[query][None], self.embeddings[others]]
+        return np.concatenate(group).astype(np.float64)

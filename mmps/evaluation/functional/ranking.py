@@ -7,13 +7,13 @@ ties included, without sorting indices.
 
 import numpy as np
 
-from mmps.structures import ranges
+from mmps.structures import frame_of_rows, ranges
 
 
-def sorted_gallery(
+def gallery_table(
     sims: np.ndarray, in_gallery: np.ndarray, splits: np.ndarray
-) -> np.ndarray:
-    """Sort the similarities of each row's gallery.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Similarities of each row's gallery, side by side.
 
     Args:
         sims: (B, N) similarity of each row to every detection.
@@ -21,25 +21,40 @@ def sorted_gallery(
         splits: (F + 1,) offsets of the frames' detections.
 
     Returns:
-        (B, W) rising; rows with fewer than W detections start with -inf.
+        (B, W) similarities, -inf in cells without a detection of the
+        gallery, and (B, W) the detection of each cell, rising in a row.
     """
     counts = np.diff(splits)
     sizes = in_gallery @ counts
     if 2 * sizes.sum() > sims.size:
-        inside = np.repeat(in_gallery, counts, axis=1)
-        gallery = np.where(inside, sims, sims.dtype.type(-np.inf))
-    else:
-        # Small galleries: pick their detections out, side by side.
-        rows, frames = np.nonzero(in_gallery)
-        columns = ranges(splits[frames], counts[frames])
-        rows = np.repeat(rows, counts[frames])
-        gallery = np.full(
-            (len(sims), sizes.max(initial=0)), -np.inf, sims.dtype
-        )
-        places = ranges(np.zeros_like(sizes), sizes)
-        gallery[rows, places] = sims[rows, columns]
-    gallery.sort(axis=1)
-    return gallery
+        inside = np.take(in_gallery, frame_of_rows(splits), axis=1)
+        values = np.where(inside, sims, sims.dtype.type(-np.inf))
+        return values, np.broadcast_to(np.arange(sims.shape[1]), sims.shape)
+    # Small galleries: pick their detections out.
+    rows, frames = np.nonzero(in_gallery)
+    columns = ranges(splits[frames], counts[frames])
+    rows = np.repeat(rows, counts[frames])
+    values = np.full((len(sims), sizes.max(initial=0)), -np.inf, sims.dtype)
+    dets = np.zeros(values.shape, dtype=np.int64)
+    places = rows, ranges(np.zeros_like(sizes), sizes)
+    values[places] = sims[rows, columns]
+    dets[places] = columns
+    return values, dets
+
+
+def sorted_gallery(
+    sims: np.ndarray, in_gallery: np.ndarray, splits: np.ndarray
+) -> np.ndarray:
+    """Sort the similarities of each row's gallery.
+
+    Args: as :func:`gallery_table`.
+
+    Returns:
+        (B, W) rising; rows with fewer than W detections start with -inf.
+    """
+    values, _ = gallery_table(sims, in_gallery, splits)
+    values.sort(axis=1)
+    return values
 
 
 def row_bisect(

@@ -24,6 +24,30 @@ def main_result(results: dict[str, SearchResult]) -> SearchResult:
     return results.get(_DEFAULT_GALLERY) or next(iter(results.values()))
 
 
+def metrics_of(
+    results: dict[str, SearchResult], detection: DetectionResult
+) -> dict[str, float]:
+    """Put all figures under flat names, as a metric returns them.
+
+    Args:
+        results: What ``evaluate_search`` returns, not empty.
+        detection: What ``evaluate_detection`` returns.
+
+    Returns:
+        Fractions. ``mAP``, ``top-1``, ... are of :func:`main_result`; where
+        there are several results, all of them follow with a suffix.
+    """
+    metrics = main_result(results).metrics() | detection.metrics()
+    for name, result in results.items():
+        if len(results) > 1:
+            suffix = f'gallery{name}' if name[0].isdigit() else name
+            metrics |= {
+                f'{key}_{suffix}': value
+                for key, value in result.metrics().items()
+            }
+    return metrics
+
+
 def format_results(
     results: dict[str, SearchResult],
     detection: DetectionResult | None = None,

@@ -113,6 +113,7 @@ class SearchProblem:
         self.det_frames = frame_of_rows(self.splits)
         self._gallery = self.preds.embeddings.astype(np.float64).T
         self._queries = self.preds.query_embeddings.astype(np.float64)
+        _check_lengths(self._gallery.T, self._queries)
         self._matcher = None
         if cbgm is not None:
             self._matcher = ContextMatcher(truth, self.preds, cbgm)
@@ -173,6 +174,21 @@ class SearchProblem:
         entry = row * self.truth.num_frames + self.det_frames[dets]
         best = first_of_best(sims[row, dets], entry, dets)
         return row[best], dets[best]
+
+
+def _check_lengths(embeddings: np.ndarray, queries: np.ndarray) -> None:
+    """Raise ValueError where a similarity might not be finite."""
+    with np.errstate(over='ignore'):
+        longest = [
+            np.sqrt(np.einsum('nd,nd->n', rows, rows).max(initial=0))
+            for rows in (embeddings, queries)
+        ]
+        product = longest[0] * longest[1]
+    if not product < np.finfo(np.float32).max:
+        raise ValueError(
+            f'embeddings up to {longest[0]:.3g} long and query_embeddings up '
+            f'to {longest[1]:.3g}: their products are beyond single precision'
+        )
 
 
 def evaluate_search(

@@ -11,13 +11,18 @@ from mmengine.logging import MMLogger
 from mmps.evaluation.functional import (
     PROTOCOLS,
     ContextMatching,
+    describe_protocol,
     evaluate_detection,
     evaluate_search,
     format_results,
-    main_result,
+    metrics_of,
 )
 from mmps.registry import METRICS
-from mmps.structures import SearchGroundTruth, SearchPredictions
+from mmps.structures import (
+    SearchGroundTruth,
+    SearchPredictions,
+    hash_predictions,
+)
 
 
 @METRICS.register_module()
@@ -34,6 +39,10 @@ class PersonSearchMetric(BaseMetric):
     scores and embeddings; ``query_instances`` with query_indices and
     embeddings in frames that hold queries; ``img_id``, the frame's index.
     The ground truth is ``dataset.metainfo['search']``.
+
+    After an evaluation ``record`` says, in plain values, how the figures
+    came about: ``protocol``, and ``predictions``, a hash of those that were
+    stored. It is empty on processes that did not compute them.
 
     Args:
         det_thr: Detections with a lower score are not searched. Defaults
@@ -93,6 +102,7 @@ class PersonSearchMetric(BaseMetric):
         self.gallery_sizes = gallery_sizes
         self.cbgm = ContextMatching(**cbgm) if isinstance(cbgm, dict) else cbgm
         self.outfile = outfile
+        self.record: dict[str, Any] = {}
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Keep one dict of arrays per image.
@@ -181,15 +191,11 @@ class PersonSearchMetric(BaseMetric):
         table = format_results(found, detection, cbgm)
         MMLogger.get_current_instance().info(f'person search\n{table}')
 
-        metrics = main_result(found).metrics() | detection.metrics()
-        for name, result in found.items():
-            if len(found) > 1:
-                suffix = f'gallery{name}' if name[0].isdigit() else name
-                metrics |= {
-                    f'{key}_{suffix}': value
-                    for key, value in result.metrics().items()
-                }
-        return metrics
+        self.record = dict(
+            protocol=describe_protocol(found, self.score_thr, cbgm),
+            predictions=hash_predictions(preds) if self.outfile else None,
+        )
+        return metrics_of(found, detection)
 
 
 def _array(value: torch.Tensor | np.ndarray) -> np.ndarray:

@@ -18,12 +18,13 @@ from torch.utils.data import DataLoader
 from mmps.evaluation import PersonSearchMetric
 from mmps.evaluation.functional import (
     ContextMatching,
+    describe_protocol,
     evaluate_detection,
     evaluate_search,
     sample_gallery,
 )
 from mmps.registry import METRICS
-from mmps.structures import SearchPredictions
+from mmps.structures import SearchPredictions, hash_predictions
 from mmps.testing.search import noisy_predictions, random_ground_truth
 
 
@@ -168,6 +169,27 @@ def test_outfile_gives_the_same_figures(truth, preds, tmp_path):
     result = evaluate_search(truth, stored)['regular']
     assert metrics['person_search/mAP'] == result.mean_ap
     assert evaluate(truth, samples, score_thr=0.2) == metrics
+
+
+def test_says_how_the_figures_came_about(truth, preds, tmp_path):
+    metric = PersonSearchMetric(
+        det_thr=0.6, cbgm=dict(k1=5, k2=2), outfile=str(tmp_path / 'p.npz')
+    )
+    assert metric.record == {}
+    samples = [sample.to_dict() for sample in to_samples(truth, preds)]
+    metric.process({}, samples)
+    metric.dataset_meta = {'search': truth}
+    metric.compute_metrics(metric.results)
+    cbgm = ContextMatching(5, 2)
+    results = evaluate_search(truth, preds, 0.6, cbgm=cbgm)
+    stored = SearchPredictions.load(tmp_path / 'p.npz')
+    assert metric.record == dict(
+        protocol=describe_protocol(results, 0.01, cbgm),
+        predictions=hash_predictions(stored),
+    )
+    metric.outfile = None
+    metric.compute_metrics(metric.results)
+    assert metric.record['predictions'] is None
 
 
 def test_memory_holds_only_what_is_searched(truth, preds):

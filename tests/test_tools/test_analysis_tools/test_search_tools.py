@@ -9,18 +9,22 @@ import cv2
 import numpy as np
 import pytest
 
+from mmps.apis.result_comparison import compare_results
 from mmps.evaluation.functional import (
     ContextMatching,
     evaluate_detection,
     evaluate_search,
+    metrics_of,
     results_to_dict,
     sample_gallery,
 )
+from mmps.structures import fingerprint, hash_predictions
 from mmps.testing.search import (
     noisy_predictions,
     random_ground_truth,
     reorder_frames,
 )
+from mmps.utils.result_file import read_results
 
 ROOT = Path(__file__).parents[3]
 TOOLS = ROOT / 'tools' / 'analysis_tools'
@@ -200,6 +204,35 @@ def test_eval_search_galleries(listed):
     assert (code, rows) == (0, ['20', '5'])
 
 
+def test_eval_search_writes_a_result_file(place):
+    files = [place.root / f'results{i}.json' for i in range(3)]
+    settings = [(), ('--det-thr', 0.7, '--cbgm-k', 5, 2), ()]
+    for file, options in zip(files, settings):
+        code, _, err = place.run(
+            'eval_search.py', place.file, '--results', file, *options
+        )
+        assert (code, err) == (0, '')
+    assert files[0].read_bytes() == files[2].read_bytes()
+    found, other, _ = map(read_results, files)
+    wanted = metrics_of(
+        evaluate_search(place.truth, place.preds),
+        evaluate_detection(place.truth, place.preds),
+    )
+    assert found['figures'] == {
+        f'person_search/{name}': value for name, value in wanted.items()
+    }
+    preds = place.preds.align(place.truth)
+    assert found['predictions'] == hash_predictions(preds)
+    assert found['data']['sha256'] == fingerprint(place.truth)['sha256']
+    assert found['config']['name'] == CONFIG.name
+    for part in ('weights', 'seed', 'device'):  # nobody knows them here
+        assert found[part] is None
+    assert compare_results(found, other).verdict == (
+        'not comparable: det_thr is 0.5 and 0.7; cbgm is not set and k1=5 '
+        'k2=2 same_person_iou=0.4'
+    )
+
+
 def test_eval_search_says_what_is_skipped(place):
     place.truth.camera_ids[:] = 0
     place.write()
@@ -223,6 +256,7 @@ def test_errors_of_use_are_one_line(place, run_tool):
         (['gone.npz'], 'gone.npz: no such predictions file'),
         ([file, '--gallery-size', '50'], "gallery '50': the galleries of"),
         ([file, '--out-json', 'gone/x.json'], '--out-json gone/x.json: expe'),
+        ([file, '--results', 'gone/x.json'], '--results gone/x.json: expec'),
     ]
     for args, message in cases:
         code, out, err = place.run('eval_search.py', *args)
