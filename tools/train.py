@@ -2,14 +2,13 @@
 
 import argparse
 import os
-from pathlib import Path
 
 from mmengine.config import Config
-from mmengine.runner import find_latest_checkpoint
 
 from mmps.utils.cli import (
     UsageError,
     add_config_args,
+    add_trust_arg,
     existing_file,
     load_config,
     run_cli,
@@ -18,11 +17,13 @@ from mmps.utils.launch import (
     LAUNCHERS,
     build_runner,
     close_processes,
+    lost_workers_explained,
     set_amp,
     set_launcher,
     set_work_dir,
 )
 from mmps.utils.quiet import import_parts
+from mmps.utils.resume import newest_checkpoint, seed_to_resume
 
 
 def parse_args() -> argparse.Namespace:
@@ -46,11 +47,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--resume',
         nargs='?',
-        const='auto',
+        const='last',
         metavar='CHECKPOINT',
-        help='go on from a checkpoint; without a value, from the last one in '
-        'the work dir',
+        help='go on from a checkpoint; without a value, from the newest one '
+        'in the work dir that can be read; "auto" starts anew if there is '
+        'none',
     )
+    add_trust_arg(parser)
     parser.add_argument('--seed', type=int, help='seed of the run')
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none')
     # torch.distributed.launch passes it; torchrun sets the variable instead.
@@ -62,30 +65,59 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def set_resume(cfg: Config, resume: str | None) -> None:
-    """Choose the checkpoint to go on from.
+def set_resume(
+    cfg: Config, resume: str | None, seed: int | None, trust: bool = False
+) -> None:
+    """Choose the checkpoint to go on from; its run's seed goes with it.
 
     Args:
         cfg: Changed in place; its ``work_dir`` is set.
-        resume: None, a checkpoint, or ``'auto'`` for the last in work_dir.
+        resume: None, a checkpoint, ``'last'`` for the newest in work_dir
+            that can be read, or ``'auto'`` for that one if there is any.
+        seed: From the command line.
+        trust: Of :func:`~mmps.utils.checkpoint.read_checkpoint`.
 
     Raises:
-        UsageError: There is nothing to resume.
+        UsageError: There is nothing to resume, or it has another seed.
     """
     if resume is None:
         return
-    cfg.resume = True
-    cfg.load_from = None if resume == 'auto' else resume
-    if resume == 'auto':
-        noted = Path(cfg.work_dir, 'last_checkpoint')
-        latest = find_latest_checkpoint(cfg.work_dir) if noted.exists() else ''
-        if not latest:
+    resumed_seed = None
+    if resume in ('last', 'auto'):
+        found = newest_checkpoint(cfg, trust=trust)
+        if found is None and resume == 'auto':
+            say(f'{cfg.work_dir} has no checkpoint: training starts anew')
+            return
+        if found is None:
             raise UsageError(
-                f'--resume: {cfg.work_dir} has no checkpoint to resume from'
+                f'--resume: {cfg.work_dir} has no checkpoint to resume from '
+                '(--resume=auto starts anew then)'
             )
-        existing_file(latest, '--resume: checkpoint')
+        resume, resumed_seed = found.path, found.seed
+        for reason in found.passed_over:
+            say(f'passed over: {reason}')
     elif '://' not in resume:
         existing_file(resume, '--resume: checkpoint')
+        resumed_seed = seed_to_resume(resume, trust=trust)
+    say(f'going on from {resume}')
+    if resumed_seed is not None:
+        if seed not in (None, resumed_seed):
+            raise UsageError(
+                f'--seed {seed}: the run in {resume} has seed {resumed_seed}'
+            )
+        set_seed(cfg, resumed_seed)
+    cfg.resume, cfg.load_from = True, resume
+
+
+def set_seed(cfg: Config, seed: int) -> None:
+    """Set the seed of the run."""
+    cfg.randomness = {**(cfg.get('randomness') or {}), 'seed': seed}
+
+
+def say(text: str) -> None:
+    """Print a line, from one process of several."""
+    if os.environ.get('RANK', '0') == '0':
+        print(text, flush=True)
 
 
 def set_lr_scaling(cfg: Config) -> None:
@@ -109,12 +141,14 @@ def main() -> None:
     if args.auto_scale_lr:
         set_lr_scaling(cfg)
     if args.seed is not None:
-        cfg.randomness = {**(cfg.get('randomness') or {}), 'seed': args.seed}
-    set_resume(cfg, args.resume)
+        set_seed(cfg, args.seed)
+    set_resume(cfg, args.resume, args.seed, args.trust_checkpoint)
     if cfg.get('load_from') and '://' not in cfg.load_from:
         existing_file(cfg.load_from, 'load_from: checkpoint')
     set_launcher(cfg, args.launcher)
-    build_runner(cfg).train()
+    runner = build_runner(cfg, args.trust_checkpoint)
+    with lost_workers_explained():
+        runner.train()
     close_processes()
 
 

@@ -8,6 +8,7 @@ default_hooks = dict(
     # Validation is logged at its training step: loops count iterations.
     logger=dict(interval=50, log_metric_by_epoch=False),
     checkpoint=dict(
+        type='mmps.CheckpointHook',
         by_epoch=False,
         interval=10000,
         max_keep_ckpts=2,
@@ -15,8 +16,14 @@ default_hooks = dict(
         rule='greater',
     ),
 )
-# Sizes the identity memory by the training set's people.
-custom_hooks = [dict(type='mmps.ResolvePersonIdsHook')]
+custom_hooks = [
+    # Sizes the identity memory by the training set's people.
+    dict(type='mmps.ResolvePersonIdsHook'),
+    # Stops before a loss that is not finite spoils weights and memory.
+    dict(type='mmps.FiniteLossHook'),
+    # Makes a resumed run equal to an uninterrupted one.
+    dict(type='mmps.ResumeHook'),
+]
 
 vis_backends = [
     dict(type='LocalVisBackend'),

@@ -69,9 +69,8 @@ def train(
             'to start over)'
         )
         return checkpoint
-    line = ['tools/train.py', config, '--work-dir', str(work_dir)]
-    if (work_dir / 'last_checkpoint').is_file():
-        line.append('--resume')
+    line = ['tools/train.py', config, '--resume=auto']
+    line += ['--work-dir', str(work_dir)]
     if options:
         line += ['--cfg-options', *options]
     console.print(f'[bold]$ python {shlex.join(line)}[/bold]')

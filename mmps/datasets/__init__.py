@@ -1,4 +1,4 @@
-"""Person-search data sets and their transforms."""
+"""Person-search data sets, their samplers and transforms."""
 
 from mmps.utils.quiet import quiet_imports
 
@@ -12,9 +12,11 @@ from .errors import BadImageError, DatasetError
 from .lsps import LSPSDataset
 from .person_search_dataset import PersonSearchDataset
 from .prw import PRWDataset
+from .samplers import AspectRatioBatchSampler, SeededInfiniteSampler
 from .transforms import *  # noqa: F403
 
 __all__ = [
+    'AspectRatioBatchSampler',
     'BadImageError',
     'CUHKSYSUDataset',
     'CocoPersonSearchDataset',
@@ -22,4 +24,5 @@ __all__ = [
     'LSPSDataset',
     'PRWDataset',
     'PersonSearchDataset',
+    'SeededInfiniteSampler',
 ]

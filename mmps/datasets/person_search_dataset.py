@@ -11,6 +11,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
 from mmps.structures import UNLABELLED, SearchGroundTruth
+from mmps.utils.seeding import drawing_from
 
 from .checks import check_table
 from .errors import FaultList
@@ -203,6 +204,11 @@ class PersonSearchDataset(BaseDataset):
         info = super().get_data_info(idx)
         info['raw_person_ids'] = self._raw_table
         return info
+
+    def __getitem__(self, idx: int) -> dict:
+        """One frame; a ``SeededIndex`` decides the augmentation."""
+        with drawing_from(idx):
+            return super().__getitem__(idx)
 
     def prepare_data(self, idx: int) -> Any:
         """Run the pipeline on one frame."""

@@ -18,6 +18,10 @@ def write_whole(
     Args:
         path: The target; a file that is there is replaced.
         write: Gets the open file.
+
+    Raises:
+        OSError: It cannot be written, such as for want of space; names the
+            file.
     """
     path = Path(path)
     beside = path.with_name(path.name + TEMPORARY)
@@ -27,8 +31,10 @@ def write_whole(
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
-    except BaseException:
+    except BaseException as err:
         beside.unlink(missing_ok=True)
+        if isinstance(err, OSError) and err.filename is None:
+            err.filename = str(path)
         raise
     sync_folder(path.parent)
 

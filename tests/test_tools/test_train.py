@@ -61,6 +61,28 @@ def test_errors_of_data_are_one_line(make_toy):
 
 
 @pytest.mark.parametrize(
+    ('worker', 'message'),
+    [
+        ('dies', 'error: a data loading process is gone (DataLoader worker'),
+        ('fails', 'error: frames/'),
+    ],
+)
+def test_a_lost_data_loading_process(make_toy, worker, message):
+    toy = make_toy()
+    options = ['num_workers=1', f'dataset.worker={worker}']
+    options = [f'train_dataloader.{option}' for option in options]
+    done = toy.run('train.py', 'toy.py', '--cfg-options', *options)
+    assert done.returncode == 2
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith(message)
+    if worker == 'dies':
+        assert 'fewer num_workers' in line
+        assert '--resume' in line
+    else:
+        assert '.jpg: not a whole image (traceback: ' in line
+
+
+@pytest.mark.parametrize(
     ('args', 'message'),
     [
         (['none.py'], 'config none.py does not exist'),
@@ -100,24 +122,45 @@ def test_unknown_option(cli, capsys):
     assert 'Traceback' not in err
 
 
-def test_resume_finds_the_last(tool, tmp_path):
+def save_run(path, seed=4):
+    run = dict(meta=dict(seed=seed), message_hub={}, optimizer={})
+    torch.save(dict(state_dict={}, **run), path)
+
+
+def test_resume_takes_the_newest_with_its_seed(tool, tmp_path, capsys):
     train = tool('train.py')
-    checkpoint = tmp_path / 'iter_5.pth'
-    (tmp_path / 'last_checkpoint').write_text(str(checkpoint))
+    save_run(tmp_path / 'iter_5.pth')
+    (tmp_path / 'iter_7.pth').write_bytes(b'half')
     cfg = Config(dict(work_dir=str(tmp_path), load_from='pretrained.pth'))
-    with pytest.raises(train.UsageError, match='iter_5.pth does not exist'):
-        train.set_resume(cfg, 'auto')
-    checkpoint.touch()
-    train.set_resume(cfg, 'auto')
+    train.set_resume(cfg, 'last', None)
     assert cfg.resume is True
-    assert cfg.load_from is None
-    train.set_resume(cfg, str(checkpoint))
-    assert cfg.load_from == str(checkpoint)
-    train.set_resume(cfg, 'https://example.org/x.pth')
+    assert cfg.load_from == str(tmp_path / 'iter_5.pth')
+    assert cfg.randomness.seed == 4
+    out = capsys.readouterr().out.splitlines()
+    assert 'passed over: ' in out[0]
+    assert 'iter_7.pth: cannot be read' in out[0]
+    assert out[1] == f'going on from {tmp_path}/iter_5.pth'
+    train.set_resume(cfg, 'https://example.org/x.pth', None)
     assert cfg.load_from == 'https://example.org/x.pth'
+
+
+def test_resume_has_the_seed_of_its_run(tool, tmp_path):
+    train = tool('train.py')
+    save_run(tmp_path / 'iter_5.pth')
+    cfg = Config(dict(work_dir=str(tmp_path)))
+    train.set_resume(cfg, str(tmp_path / 'iter_5.pth'), 4)
+    with pytest.raises(train.UsageError, match='--seed 3: .* has seed 4'):
+        train.set_resume(cfg, 'last', 3)
+
+
+def test_resume_auto_starts_anew(tool, tmp_path, capsys):
+    cfg = Config(dict(work_dir=str(tmp_path / 'new')))
+    tool('train.py').set_resume(cfg, 'auto', None)
+    assert 'resume' not in cfg
+    assert 'training starts anew' in capsys.readouterr().out
 
 
 def test_no_resume_leaves_the_config(tool):
     cfg = Config(dict(load_from='pretrained.pth'))
-    tool('train.py').set_resume(cfg, None)
+    tool('train.py').set_resume(cfg, None, None)
     assert cfg.to_dict() == dict(load_from='pretrained.pth')

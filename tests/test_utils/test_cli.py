@@ -184,3 +184,16 @@ def test_plain_name_of_a_shipped_config():
     assert by_name.model == by_path.model
     with pytest.raises(UsageError, match='config pcnet_r51_prw does not'):
         load_config('pcnet_r51_prw')
+
+
+@pytest.mark.parametrize(
+    'value', ['[1,(2]', '(1,2', '1,2)', '[' * 2000 + ']' * 2000]
+)
+def test_cfg_options_with_loose_brackets(capsys, value):
+    parser = argparse.ArgumentParser()
+    add_config_args(parser)
+    with pytest.raises(SystemExit):
+        parser.parse_args(['c.py', '--cfg-options', f'a={value}'])
+    err = capsys.readouterr().err
+    assert 'error: --cfg-options: ' in err
+    assert 'Traceback' not in err

@@ -23,13 +23,13 @@ test_pipeline = [
 ]
 
 # If the frames differ in orientation, batch_sampler=dict(
-# type='mmdet.AspectRatioBatchSampler') saves padding; it needs height and
+# type='mmps.AspectRatioBatchSampler') saves padding; it needs height and
 # width in the annotation file, or read_sizes=True.
 train_dataloader = dict(
     batch_size=4,
     num_workers=4,
     persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
+    sampler=dict(type='mmps.SeededInfiniteSampler', shuffle=True),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,

@@ -27,8 +27,8 @@ train_dataloader = dict(
     batch_size=4,
     num_workers=4,
     persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
-    batch_sampler=dict(type='mmdet.AspectRatioBatchSampler'),
+    sampler=dict(type='mmps.SeededInfiniteSampler', shuffle=True),
+    batch_sampler=dict(type='mmps.AspectRatioBatchSampler'),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,

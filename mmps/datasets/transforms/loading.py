@@ -129,6 +129,11 @@ class LoadFrame(BaseTransform):
             image = mmcv.imfrombytes(data, flag=flag, backend='cv2')
         except BadImageError:
             raise
+        except Image.DecompressionBombError as error:
+            raise BadImageError(
+                f'{path}: {error}; expected at most '
+                f'max_pixels={self.max_pixels}'
+            ) from None
         # Damaged files make pillow raise nearly anything.
         except Exception as error:
             raise BadImageError(

@@ -15,6 +15,7 @@ from mmps.registry import MODELS
 
 from ..layers.aggregation import location_centres
 from ..layers.batch_norm import batch_norm
+from ..utils import samples_per_process
 from .search_boxes import flatten_maps
 from .search_prediction import SearchPredictionMixin
 
@@ -240,6 +241,7 @@ class PCNetHead(SearchPredictionMixin, RetinaHead):
             batch_img_metas,
             batch_gt_instances_ignore=batch_gt_instances_ignore,
         )
+        avg_factor = samples_per_process(avg_factor, cls_scores[0])
         flat_anchors = [cat_boxes(levels) for levels in anchors]
         level_anchors = images_to_levels(
             flat_anchors, [len(level) for level in anchors[0]]
@@ -292,7 +294,7 @@ class PCNetHead(SearchPredictionMixin, RetinaHead):
             own.split(counts), boxes.split(counts), feats
         )
         embeddings = self._unit(torch.cat(embeddings), self.reid_norm)
-        positives = max(len(ids), 1)
+        positives = samples_per_process(len(ids), ids)
 
         readout = self.memory(embeddings)
         losses = dict(

@@ -7,6 +7,8 @@ from torch import Tensor
 
 from mmps.registry import MODELS
 
+from ..utils import samples_per_process
+
 
 @MODELS.register_module()
 class SearchRPNHead(RPNHead):
@@ -22,3 +24,9 @@ class SearchRPNHead(RPNHead):
         """See mmdet's RPNHead."""
         scores, deltas = super().forward(x[: self.prior_generator.num_levels])
         return [s.float() for s in scores], [d.float() for d in deltas]
+
+    def get_targets(self, *args, **kwargs) -> tuple:
+        """mmdet's; the last, the number of samples, for all processes."""
+        *targets, num_samples = super().get_targets(*args, **kwargs)
+        labels = targets[0][0]
+        return (*targets, samples_per_process(num_samples, labels))

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from mmps.registry import MODELS
 
+from ..utils import samples_per_process
 from .functional import distance_loss
 
 
@@ -66,7 +67,8 @@ class DistanceLoss(nn.Module):
             points_y: (P, K) y coordinates of the points in input pixels.
             heights: (P,) heights of the assigned boxes in input pixels,
                 without gradient.
-            avg_factor: Divisor of the sum. None takes P. Defaults to None.
+            avg_factor: Divisor of the sum. None takes P, averaged over the
+                processes. Defaults to None.
 
         Returns:
             () float32 loss (float64 for float64 points), a zero tied to the
@@ -88,7 +90,7 @@ class DistanceLoss(nn.Module):
             self.min_height,
         )
         if avg_factor is None:
-            avg_factor = max(len(loss), 1)
+            avg_factor = samples_per_process(len(loss), loss)
         return self.loss_weight * weight_reduce_loss(
             loss, avg_factor=avg_factor
         )

@@ -4,6 +4,8 @@ from torch import Tensor, nn
 
 from mmps.registry import MODELS
 
+from ..utils import samples_per_process
+
 
 @MODELS.register_module()
 class GaussianKLLoss(nn.Module):
@@ -32,4 +34,5 @@ class GaussianKLLoss(nn.Module):
         """
         mean, log_variance = mean.float(), log_variance.float()
         terms = mean.square() + log_variance.exp() - log_variance - 1
-        return self.loss_weight * terms.sum() / (2 * max(len(mean), 1))
+        divisor = 2 * samples_per_process(len(mean), mean)
+        return self.loss_weight * terms.sum() / divisor

@@ -68,9 +68,9 @@ class HOIMLoss(OIMLoss):
             loss = logits.softmax(1)[:, 0].square() * loss
         return loss, counted
 
-    def default_avg_factor(self, counted: Tensor) -> float:
+    def num_averaged(self, counted: Tensor) -> int:
         """All samples, labelled or not."""
-        return max(len(counted), 1)
+        return len(counted)
 
 
 @MODELS.register_module()

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from mmps.registry import MODELS
 
+from ..utils import samples_per_process
 from .functional import ciou_loss
 
 
@@ -65,7 +66,7 @@ class IRRLoss(nn.Module):
             pred.float(), target, reduction='none', beta=self.smooth_l1_beta
         ).sum(1) + self.beta * ciou_loss(pred_boxes, target_boxes)
         if avg_factor is None:
-            avg_factor = max(len(pred), 1)
+            avg_factor = samples_per_process(len(pred), pred)
         return self.loss_weight * weight_reduce_loss(
             loss, avg_factor=avg_factor
         )

@@ -9,6 +9,7 @@ from mmps.registry import MODELS
 from mmps.utils.person_ids import check_person_ids
 
 from ..memories import MemoryReadout
+from ..utils import samples_per_process
 from .functional import oim_loss, with_margin
 
 
@@ -64,7 +65,8 @@ class OIMLoss(nn.Module):
             readout: The memory's answer to the batch's N unit embeddings.
             person_ids: (N,) contiguous ids, -1 for unlabelled.
             avg_factor: Divisor of the sum. None takes the number of samples
-                that have a loss term. Defaults to None.
+                that have a loss term, averaged over the processes. Defaults
+                to None.
             log_variance: (N,) s; a sample's loss l becomes ``exp(-s) l + s``
                 (uncertainty guidance). Defaults to None.
 
@@ -85,7 +87,9 @@ class OIMLoss(nn.Module):
             eased = (-log_variance).exp() * loss + log_variance
             loss = eased.masked_fill(~counted, 0)
         if avg_factor is None:
-            avg_factor = self.default_avg_factor(counted)
+            avg_factor = samples_per_process(
+                self.num_averaged(counted), person_ids
+            )
         return self.loss_weight * weight_reduce_loss(
             loss, avg_factor=avg_factor
         )
@@ -103,9 +107,9 @@ class OIMLoss(nn.Module):
             logits = cosine / self.temperature
         return oim_loss(logits, target, readout.valid)
 
-    def default_avg_factor(self, counted: Tensor) -> float | Tensor:
-        """Divisor where the caller names none."""
-        return counted.sum().clamp(min=1)
+    def num_averaged(self, counted: Tensor) -> int | Tensor:
+        """How many of the samples the loss is the mean of."""
+        return counted.sum()
 
 
 @MODELS.register_module()

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from mmps.registry import MODELS
 from mmps.utils.person_ids import check_person_ids
 
+from ..utils import gather_samples, samples_per_process
 from .functional import pcnet_triplet_loss
 
 
@@ -86,17 +87,18 @@ class PCNetTripletLoss(nn.Module):
                 f'(P, D), got {tuple(f.shape)} and {tuple(f_prime.shape)}'
             )
         check_person_ids('PCNetTripletLoss', person_ids, len(f))
+        source = f if self.negatives == 'f' else f_prime
         loss = pcnet_triplet_loss(
             f,
             f_prime,
             person_ids,
+            *gather_samples(source, person_ids),
             self.margin,
             self.metric,
-            self.negatives,
             self.unlabelled,
         )
         if avg_factor is None:
-            avg_factor = max(len(loss), 1)
+            avg_factor = samples_per_process(len(loss), loss)
         return self.loss_weight * weight_reduce_loss(
             loss, avg_factor=avg_factor
         )

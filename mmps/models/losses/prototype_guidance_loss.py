@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from mmps.registry import MODELS
 
 from ..memories import MemoryReadout
+from ..utils import samples_per_process
 
 
 @MODELS.register_module()
@@ -67,7 +68,8 @@ class PrototypeGuidanceLoss(nn.Module):
         if self.training:
             self.steps += 1
         weight = self.loss_weight * (counted & active)
-        return (weight * distance).sum() / counted.sum().clamp(min=1)
+        divisor = samples_per_process(counted.sum(), person_ids)
+        return (weight * distance).sum() / divisor
 
 
 @torch.no_grad()

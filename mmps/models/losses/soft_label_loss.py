@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from mmps.registry import MODELS
 
 from ..memories import MemoryReadout
+from ..utils import samples_per_process
 from .functional import soft_label_loss
 
 
@@ -47,7 +48,8 @@ class SoftLabelLoss(nn.Module):
             same_columns(teacher, student),
             self.temperature,
         )
-        return self.loss_weight * loss.sum() / max(len(loss), 1)
+        divisor = samples_per_process(len(loss), loss)
+        return self.loss_weight * loss.sum() / divisor
 
 
 def same_columns(one: MemoryReadout, other: MemoryReadout) -> Tensor:

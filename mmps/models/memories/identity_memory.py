@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from mmps.registry import MODELS
 from mmps.utils.person_ids import as_raw_person_ids, check_person_ids
 
+from ..utils import gather_samples
 from .compatibility import compare_ids, compare_state, ids_known
-from .gather import gather_samples
 from .readout import MemoryReadout
 
 _UNRESOLVED = (
@@ -53,7 +53,8 @@ class IdentityMemory(nn.Module):
     while unknown); with a background queue (HOIM) also ``background`` (B, D),
     ``background_filled`` (B,) and ``background_pointer`` (). Rows are zero at
     the start and unit vectors once filled, and stay float32 (or float64)
-    whatever the model is cast to.
+    whatever the model is cast to. ``deferred`` (False at first) holds writes
+    back until :meth:`commit` or :meth:`discard`.
 
     Source: Xiao et al., "Joint Detection and Identification Feature Learning
     for Person Search", CVPR 2017, section 3.3.
@@ -106,6 +107,8 @@ class IdentityMemory(nn.Module):
         _require('on_mismatch', on_mismatch, on_mismatch in ('error', 'reset'))
         self.configured_ids = num_ids
         self.embed_dims = embed_dims
+        self.deferred = False
+        self._pending: list[tuple[Tensor, Tensor, Tensor | None]] = []
         self.unfilled = unfilled
         self.on_mismatch = on_mismatch
         self.update_rule = MODELS.build(
@@ -252,6 +255,9 @@ class IdentityMemory(nn.Module):
         samples are gathered and every process applies the same update: each
         must call this once per step, also with N = 0.
 
+        While :attr:`deferred` is True nothing is written until
+        :meth:`commit`, so that a step can be checked first.
+
         Args:
             x: (N, D) unit embeddings of people; the graph is not kept.
             person_ids: (N,) integer contiguous ids, -1 for unlabelled.
@@ -264,6 +270,27 @@ class IdentityMemory(nn.Module):
             ValueError: Wrong shapes or, on the CPU, an id above L - 1.
         """
         self._check(x, person_ids)
+        if background is not None:
+            self._check(background)
+        if self.deferred:
+            self._pending.append((x.detach(), person_ids, background))
+        else:
+            self._write(x, person_ids, background)
+
+    @torch.no_grad()
+    def commit(self) -> None:
+        """Write what was deferred, in the order of its calls."""
+        pending, self._pending = self._pending, []
+        for samples in pending:
+            self._write(*samples)
+
+    def discard(self) -> None:
+        """Forget what was deferred."""
+        self._pending = []
+
+    def _write(
+        self, x: Tensor, person_ids: Tensor, background: Tensor | None
+    ) -> None:
         if self.background_size:
             self._update_background(
                 x[:0] if background is None else background
@@ -291,7 +318,6 @@ class IdentityMemory(nn.Module):
 
     def _update_background(self, x: Tensor) -> None:
         """Before people change the rows that it is compared with."""
-        self._check(x)
         x, _ = gather_samples(
             x.detach().to(self.background.dtype),
             self.background_pointer.new_full((len(x),), -1),

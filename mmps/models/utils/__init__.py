@@ -1,6 +1,12 @@
 """What several kinds of heads share."""
 
 from .input_boxes import boxes_in_input
-from .precision import not_bfloat16
+from .precision import for_roi_align
+from .processes import gather_samples, samples_per_process
 
-__all__ = ['boxes_in_input', 'not_bfloat16']
+__all__ = [
+    'boxes_in_input',
+    'for_roi_align',
+    'gather_samples',
+    'samples_per_process',
+]

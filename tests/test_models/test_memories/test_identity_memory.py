@@ -85,6 +85,43 @@ def test_update_equals_the_loop(steps, queue_size, bad):
         )
 
 
+def test_deferred_updates_wait_for_commit():
+    """In the order of the calls, background included; or not at all."""
+    memory = IdentityMemory(4, 8, queue_size=3, background_size=2)
+    other = deepcopy(memory)
+    calls = [
+        (unit(3, 8, 1), torch.tensor([2, -1, 2]), unit(1, 8, 2)),
+        (unit(2, 8, 3), torch.tensor([2, 0]), None),
+    ]
+    empty = state(memory)
+    for discarded in (True, False):
+        memory.deferred = True
+        for call in calls:
+            memory.update(*call)
+        assert_same(state(memory), empty)
+        assert not memory(unit(1, 8)).filled.any()
+        if discarded:
+            memory.discard()
+        memory.commit()
+        memory.deferred = False
+        if discarded:
+            assert_same(state(memory), empty)
+    for call in calls:
+        other.update(*call)
+    assert_same(state(memory), state(other))
+    memory.commit()
+    assert_same(state(memory), state(other))
+
+
+def test_deferred_updates_are_checked_at_once():
+    memory = IdentityMemory(4, 8, background_size=2)
+    memory.deferred = True
+    with pytest.raises(ValueError, match='expected embeddings of shape'):
+        memory.update(unit(2, 8), torch.tensor([0, 1]), unit(1, 7))
+    with pytest.raises(ValueError, match='4'):
+        memory.update(unit(1, 8), torch.tensor([4]))
+
+
 @pytest.mark.parametrize('unfilled', ['zero', 'mask'])
 def test_readout(unfilled):
     memory = IdentityMemory(3, 8, queue_size=4, unfilled=unfilled)

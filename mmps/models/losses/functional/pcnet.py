@@ -66,15 +66,16 @@ def pcnet_triplet_loss(
     f: Tensor,
     f_prime: Tensor,
     person_ids: Tensor,
+    candidates: Tensor,
+    candidate_ids: Tensor,
     margin: float = 0.5,
     metric: Literal['euclidean', 'cosine'] = 'euclidean',
-    negatives: Literal['f_prime', 'f'] = 'f_prime',
     unlabelled: Literal['ignore', 'shared'] = 'ignore',
 ) -> Tensor:
     r"""Pull a location's own feature f' towards its aggregated feature f.
 
-    ``max(margin + d(f_i, f'_i) - min_j d(f_i, n_j), 0)`` over the samples j
-    of another identity; d is the squared Euclidean distance of the unit
+    ``max(margin + d(f_i, f'_i) - min_j d(f_i, n_j), 0)`` over the candidates
+    j of another identity; d is the squared Euclidean distance of the unit
     vectors, ``2 - 2 cos``, or ``-cos`` (a cosine margin m acts like a
     Euclidean margin 2m at half the slope). A sample without any negative has
     loss 0.
@@ -86,9 +87,10 @@ def pcnet_triplet_loss(
         f: (P, D) features after aggregation, any length.
         f_prime: (P, D) features before aggregation, any length.
         person_ids: (P,) int64 contiguous ids, -1 for unlabelled.
+        candidates: (M, D) features that n_j are taken from, any length.
+        candidate_ids: (M,) int64 their ids.
         margin: The threshold sigma. Defaults to 0.5.
         metric: ``'euclidean'`` or ``'cosine'``. Defaults to 'euclidean'.
-        negatives: Features that n_j are taken from. Defaults to 'f_prime'.
         unlabelled: ``'ignore'``: an unlabelled sample has loss 0 and is
             nobody's negative, since it may be any person. ``'shared'``: all
             unlabelled samples count as one identity, as in the release.
@@ -98,15 +100,16 @@ def pcnet_triplet_loss(
         (P,) losses.
     """
     if not len(f):
-        return (f * f_prime).sum(1)
+        # Tied to the candidates too: they may be of another process.
+        return (f * f_prime).sum(1) + 0 * candidates.sum()
     with torch.autocast(f.device.type, enabled=False):
         f = F.normalize(precise(f), dim=1)
         f_prime = F.normalize(precise(f_prime), dim=1)
-        others = f @ (f_prime if negatives == 'f_prime' else f).T
-    is_negative = person_ids[:, None] != person_ids
-    has_id = person_ids >= 0
+        others = f @ F.normalize(precise(candidates), dim=1).T
+    is_negative = person_ids[:, None] != candidate_ids
     if unlabelled == 'ignore':
-        is_negative = is_negative & has_id & has_id[:, None]
+        has_id = (person_ids >= 0)[:, None] & (candidate_ids >= 0)
+        is_negative = is_negative & has_id
     hardest = others.masked_fill(~is_negative, -torch.inf).amax(1)
     gap = hardest - (f * f_prime).sum(1)
     if metric == 'euclidean':

@@ -11,6 +11,7 @@ from mmps.registry import MODELS
 from ...layers.batch_norm import batch_norm
 from ...layers.decomposition import interleave
 from ...layers.reid_features import ReIDFeatures
+from ...utils import samples_per_process
 
 
 @MODELS.register_module()
@@ -138,13 +139,21 @@ class SearchBBoxHead(BBoxHead):
         if self.pixelwise:
             cls_score = None
         targets = (labels, label_weights, bbox_targets, bbox_weights)
-        if not getattr(self.loss_bbox, 'needs_boxes', False):
-            return super().loss(
-                cls_score, bbox_pred, rois, *targets, reduction_override
-            )
+        needs_boxes = getattr(self.loss_bbox, 'needs_boxes', False)
         losses = super().loss(
-            cls_score, None, rois, *targets, reduction_override
+            cls_score,
+            None if needs_boxes else bbox_pred,
+            rois,
+            *targets,
+            reduction_override,
         )
+        divisor = samples_per_process(len(labels), labels)
+        for name in ('loss_cls', 'loss_bbox'):
+            if name in losses:
+                # mmdet has divided by the RoIs of this process.
+                losses[name] = losses[name] * (len(labels) / divisor)
+        if not needs_boxes:
+            return losses
         people = labels == 0
         priors, pred = rois[people, 1:], bbox_pred[people]
         wanted = bbox_targets[people]
@@ -153,7 +162,7 @@ class SearchBBoxHead(BBoxHead):
             wanted,
             get_box_tensor(self.bbox_coder.decode(priors, pred)),
             get_box_tensor(self.bbox_coder.decode(priors, wanted)),
-            avg_factor=max(len(labels), 1),
+            avg_factor=divisor,
         )
         return losses
 
@@ -189,4 +198,5 @@ class SearchBBoxHead(BBoxHead):
         total = F.binary_cross_entropy_with_logits(
             logits.float(), target.float(), reduction='sum'
         )
-        return self.loss_cls.loss_weight * total / max(target.numel(), 1)
+        divisor = samples_per_process(target.numel(), logits)
+        return self.loss_cls.loss_weight * total / divisor

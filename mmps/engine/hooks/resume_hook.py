@@ -1,0 +1,71 @@
+"""What makes a resumed run equal to one that was never interrupted."""
+
+from mmengine.dist import get_rank
+from mmengine.hooks import Hook
+from mmengine.runner import IterBasedTrainLoop, Runner
+
+from mmps.registry import HOOKS
+from mmps.utils.seeding import seed_generators
+
+_VALIDATED = 'iter_of_last_validation'
+
+
+@HOOKS.register_module()
+class ResumeHook(Hook):
+    """Random numbers by step, and what an interruption has cut short.
+
+    - Before every training step all generators are seeded with the run's
+      seed, the process's rank and the step: what a step draws does not
+      depend on the steps before it being part of the same process. For the
+      samples :class:`~mmps.datasets.SeededInfiniteSampler` does the same.
+    - A validation that was due at the checkpoint, which is written before
+      it, and that was not finished is made up for.
+    - Batches of :class:`~mmps.datasets.AspectRatioBatchSampler` are skipped
+      without being loaded.
+    """
+
+    # Seeds before any other hook draws, notes before a checkpoint is saved.
+    priority = 'VERY_HIGH'
+
+    def before_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: object = None
+    ) -> None:
+        """Seed the step."""
+        seed_generators(runner.seed, get_rank(), runner.iter)
+
+    def after_val_epoch(
+        self, runner: Runner, metrics: dict | None = None
+    ) -> None:
+        """Note where the last validation was."""
+        runner.message_hub.update_info(_VALIDATED, runner.iter)
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Go on where a checkpoint was saved."""
+        loop = runner.train_loop
+        if not isinstance(loop, IterBasedTrainLoop) or loop.iter == 0:
+            return
+        batches = getattr(loop.dataloader, 'batch_sampler', None)
+        if hasattr(batches, 'skip_batches'):
+            batches.skip_batches(loop.iter)
+            loop.dataloader_iterator.skip_iter = _done_already
+        if self._validation_due(runner, loop):
+            runner.logger.info(
+                f'validating iteration {loop.iter}: the run was interrupted '
+                'before or while it did'
+            )
+            runner.val_loop.run()
+
+    @staticmethod
+    def _validation_due(runner: Runner, loop: IterBasedTrainLoop) -> bool:
+        if runner.val_loop is None or loop.iter < loop.val_begin:
+            return False
+        if runner.message_hub.runtime_info.get(_VALIDATED) == loop.iter:
+            return False
+        loop._decide_current_val_interval()
+        return loop.iter % loop.val_interval == 0 or (
+            loop.iter == loop.max_iters
+        )
+
+
+def _done_already(num_iters: int) -> None:
+    """Stand in for the loop's own skipping."""

@@ -1,0 +1,120 @@
+"""Two and four processes train as one does on the same global batch.
+
+Uneven shares, a process without a labelled person and one without anybody
+included. What cannot agree is left out: batch statistics (batch norms are
+frozen) and random sampling of RoIs (all are taken).
+"""
+
+import multiprocessing
+
+import pytest
+import torch
+from mmengine.registry import DefaultScope
+from torch.nn.parallel import DistributedDataParallel
+
+from mmps.testing import demo_search_samples
+from mmps.testing.methods import TINY_METHODS
+from mmps.testing.two_stage import build, training_loss
+
+# Per step: people per image, images without a label, and who gets which.
+STEPS = [
+    ((3, 2, 3, 1), (), {2: [2, 2], 4: [1, 1, 1, 1]}),
+    ((2, 3, 2, 3, 1), (), {2: [4, 1], 4: [2, 1, 1, 1]}),
+    ((3, 2, 2, 3), (2, 3), {2: [2, 2], 4: [1, 1, 1, 1]}),
+    ((3, 2, 0, 0), (), {2: [2, 2], 4: [1, 1, 1, 1]}),
+    ((0, 2, 3, 2, 1), (3,), {2: [1, 4], 4: [1, 2, 1, 1]}),
+]
+
+
+class Loss(torch.nn.Module):
+    """What mmengine's wrapper runs of a detector."""
+
+    def __init__(self, detector):
+        super().__init__()
+        self.detector = detector
+
+    def forward(self, inputs, samples):
+        return training_loss(self.detector.loss(inputs, samples))
+
+
+def train(rank, world_size, folder, name):
+    """One process: all steps on its shares, then what they made."""
+    torch.set_num_threads(1)
+    if world_size > 1:
+        torch.distributed.init_process_group(
+            'gloo',
+            init_method=f'file://{folder}/store{world_size}',
+            rank=rank,
+            world_size=world_size,
+        )
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        torch.manual_seed(0)
+        detector = build(TINY_METHODS[name]()).train()
+    for module in detector.modules():
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+            module.eval()
+            module.requires_grad_(False)
+    model = Loss(detector)
+    if world_size > 1:
+        model = DistributedDataParallel(model, broadcast_buffers=False)
+    optimizer = torch.optim.SGD(detector.parameters(), 1e-3, momentum=0.9)
+    losses = []
+    for step, (people, unlabelled, shares) in enumerate(STEPS):
+        inputs, samples = demo_search_samples(people, seed=step)
+        for i in unlabelled:
+            samples[i].gt_instances.person_ids.fill_(-1)
+        if world_size > 1:
+            end = sum(shares[world_size][: rank + 1])
+            mine = slice(end - shares[world_size][rank], end)
+            inputs, samples = inputs[mine], samples[mine]
+        loss = model(inputs, samples)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if world_size > 1:
+            loss = loss.detach()
+            torch.distributed.all_reduce(loss)
+        losses.append(float(loss) / world_size)
+    state = dict(losses=losses, state=detector.state_dict())
+    torch.save(state, f'{folder}/{world_size}-{rank}.pt')
+    if world_size > 1:
+        torch.distributed.destroy_process_group()
+
+
+def trained(world_size, folder, name):
+    context = multiprocessing.get_context('fork')
+    processes = [
+        context.Process(
+            target=train, args=(rank, world_size, str(folder), name)
+        )
+        for rank in range(world_size)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(240)
+        process.kill()
+        assert process.exitcode == 0
+    return [
+        torch.load(folder / f'{world_size}-{rank}.pt', weights_only=True)
+        for rank in range(world_size)
+    ]
+
+
+@pytest.mark.parametrize('name', TINY_METHODS)
+def test_equal_processes(tmp_path, name):
+    (one,) = trained(1, tmp_path, name)
+    memory = {k: v for k, v in one['state'].items() if '.memory.' in k}
+    assert any(v.any() for k, v in memory.items() if 'queue_filled' in k)
+    assert any(v.sum() > 3 for k, v in memory.items() if 'prototypes_f' in k)
+    for world_size in (2, 4):
+        for got in trained(world_size, tmp_path, name):
+            assert got['losses'] == pytest.approx(one['losses'], rel=1e-4)
+            for key, value in one['state'].items():
+                torch.testing.assert_close(
+                    got['state'][key],
+                    value,
+                    rtol=1e-4,
+                    atol=2e-5,
+                    msg=lambda text, key=key: f'{key}: {text}',
+                )

@@ -1,0 +1,60 @@
+"""Maps that mmcv's RoIAlign reads rightly."""
+
+import pytest
+import torch
+from mmcv.ops import RoIAlign
+
+from mmps.models.layers.aggregation import RoIAlignAggregation
+from mmps.models.roi_heads import AttentiveRoIExtractor
+from mmps.models.utils import for_roi_align
+
+ROIS = torch.tensor([[0, 5, 5, 60, 90.0], [1, 10, 20, 100, 110]])
+
+
+@pytest.fixture
+def x():
+    torch.manual_seed(0)
+    return torch.randn(2, 8, 16, 24)
+
+
+def channels_last(x):
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def test_memory_order_and_dtype(x):
+    """Alone, the operator mixes up channels and places."""
+    align = RoIAlign(7, 1 / 8, 2)
+    want = align(x, ROIS)
+    assert (align(channels_last(x), ROIS) - want).abs().max() > 0.5
+    torch.testing.assert_close(
+        align(for_roi_align(channels_last(x)), ROIS), want, rtol=0, atol=0
+    )
+    assert for_roi_align(x) is x
+    assert for_roi_align(x.bfloat16()).dtype == torch.float32
+    assert for_roi_align(x.half()).dtype == torch.float16
+
+
+def test_gradient(x):
+    align = RoIAlign(7, 1 / 8, 2)
+    grads = []
+    for one in (x, channels_last(x)):
+        one = one.requires_grad_()
+        align(for_roi_align(one), ROIS).square().sum().backward()
+        grads.append(one.grad)
+    torch.testing.assert_close(grads[1], grads[0])
+
+
+def test_parts_with_their_own_roi_align(x):
+    extractor = AttentiveRoIExtractor(
+        dict(type='RoIAlign', output_size=8, sampling_ratio=2),
+        out_channels=8,
+        featmap_strides=[8],
+    )
+    aggregation = RoIAlignAggregation(channels=8, strides=[8])
+    own, boxes = torch.zeros(1, 8), ROIS[:1, 1:]
+    with torch.no_grad():
+        for call in (
+            lambda f: extractor([f], ROIS),
+            lambda f: aggregation([own, own], [boxes, boxes], [f])[1],
+        ):
+            torch.testing.assert_close(call(channels_last(x)), call(x))

@@ -1,0 +1,8 @@
+"""Checkpoints and options with damage at random; see mmps.testing.fuzzing."""
+
+import pytest
+
+
+@pytest.mark.parametrize('name', ['checkpoint', 'options'])
+def test_damaged_input(fuzz, name):
+    fuzz(name, 100)
