@@ -1,9 +1,14 @@
 """Settings shared by all tests."""
 
 import socket
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -22,3 +27,33 @@ def free_port() -> str:
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         return str(probe.getsockname()[1])
+
+
+@pytest.fixture
+def fuzz(tmp_path: Path) -> Callable[..., None]:
+    """Damages a target's files again and again; no outcome is a fault."""
+    from mmps.testing.fuzzing import TARGETS, CaseRunner
+
+    def run(name: str, max_examples: int) -> None:
+        runner = CaseRunner(TARGETS[name], tmp_path / 'files')
+        seen: Counter[str] = Counter()
+
+        @given(st.lists(st.integers(0, 2**32), min_size=1, max_size=3))
+        @settings(
+            max_examples=max_examples,
+            derandomize=True,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        )
+        def check(seeds: list[int]) -> None:
+            outcome = runner.run(seeds)
+            seen[outcome.kind] += 1
+            assert outcome.kind != 'fault', outcome.detail
+
+        check()
+        # Without this, all of it might have been the valid files.
+        assert seen['refused'] > max_examples // 4, seen
+        assert seen['same'] + seen['other'] > 0, seen
+
+    return run

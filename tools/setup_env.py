@@ -26,7 +26,7 @@ TESTED = (3, 11)
 # Pinned on any Python; the other pins may not exist for an untested one.
 FRAMEWORKS = ('torch==', 'onedl-', 'opencv-')
 HEADLESS = 'opencv-python-headless'
-EXTRAS = ('optional', 'milvus', 'ray', 'video', 'web')
+EXTRAS = ('optional', 'milvus', 'onnx', 'ray', 'video', 'web')
 NEEDED = ('build', 'mminstall', 'runtime', *EXTRAS, 'tests')
 GIB = 2**30
 # The environment takes 2.1 GiB with torch for CPUs; the rest is for downloads

@@ -7,7 +7,7 @@ from mmps.structures import UNLABELLED
 from .errors import FaultList
 from .frame_table import FrameTable
 
-_BOX = 'finite x1 < x2 and y1 < y2'
+_BOX = 'finite x1 < x2 and y1 < y2, in single precision too'
 
 
 def check_table(table: FrameTable, faults: FaultList) -> None:
@@ -35,6 +35,10 @@ def _check_frames(table: FrameTable, faults: FaultList) -> None:
         faults.add(faults.title, 'no frame in it', 'at least one')
     first: dict[str, int] = {}
     for i, name in enumerate(names):
+        if not name or '\0' in name or not _is_unicode(name):
+            faults.add(
+                table.box_source[i], f'frame name {name!r:.60}', 'a file name'
+            )
         if first.setdefault(name, i) != i:
             faults.add(
                 table.box_source[i],
@@ -42,6 +46,13 @@ def _check_frames(table: FrameTable, faults: FaultList) -> None:
                 f'and {i}',
                 'each image once',
             )
+
+
+def _is_unicode(name: str) -> bool:
+    try:
+        return bool(name.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _check_queries(table: FrameTable, faults: FaultList) -> None:
@@ -74,7 +85,8 @@ def _check_queries(table: FrameTable, faults: FaultList) -> None:
 
 def _bad_boxes(boxes: np.ndarray) -> np.ndarray:
     """Rows of (N, 4) boxes without area or with values that are not finite."""
-    with np.errstate(invalid='ignore'):
+    with np.errstate(invalid='ignore', over='ignore'):
+        boxes = boxes.astype(np.float32)  # as frames give them to a model
         good = (boxes[:, 2:] > boxes[:, :2]).all(1)
     return np.flatnonzero(~(good & np.isfinite(boxes).all(1)))
 

@@ -1,6 +1,5 @@
 """People's own data: COCO JSON with person ids, and a query file."""
 
-import json
 import os
 from typing import Any
 
@@ -11,10 +10,11 @@ from mmps.structures import UNLABELLED
 
 from .coco_queries import read_queries
 from .errors import FaultList
-from .frame_table import FrameTable, offsets
+from .frame_table import MAX_SIDE, FrameTable, offsets
+from .json_files import is_id, is_key, is_number, read_bbox, read_json
 from .person_search_dataset import PersonSearchDataset
 
-_NO_ID = object()
+_FLAGS = (None, 0, 1)  # True and False are equal to these
 
 
 @DATASETS.register_module()
@@ -87,26 +87,14 @@ class CocoPersonSearchDataset(PersonSearchDataset):
         table, index = _read_images(images, self.ann_file, faults)
         if table is None:
             return None
-        categories = content.get('categories') or []
-        _read_people(people, categories, table, index, self.ann_file, faults)
+        names = _read_categories(content, self.ann_file, faults)
+        _read_people(people, names, table, index, self.ann_file, faults)
         if self.split == 'test' and self.query_file:
             path = os.path.join(self.data_root, self.query_file)
             queries = read_json(path, faults)
             if queries is not None:
                 read_queries(queries, path, table, index, faults)
         return table
-
-
-def read_json(path: str, faults: FaultList) -> Any:
-    """Content of a JSON file, None after recording a fault."""
-    try:
-        with open(path, encoding='utf-8') as file:
-            return json.load(file)
-    except FileNotFoundError:
-        faults.add(path, 'no such file', 'a JSON file')
-    except (ValueError, OSError) as error:
-        faults.add(path, f'cannot be read ({error})', 'a JSON file')
-    return None
 
 
 def _records(
@@ -121,14 +109,6 @@ def _records(
     return None
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
 def _read_images(
     images: list[dict], path: str, faults: FaultList
 ) -> tuple[FrameTable | None, dict]:
@@ -139,25 +119,29 @@ def _read_images(
     for i, image in enumerate(images):
         where = f'{path}, images[{i}]'
         name, key = image.get('file_name'), image.get('id')
-        if not isinstance(name, str) or not isinstance(key, (int, str)):
+        if not isinstance(name, str) or not is_key(key):
             faults.add(
                 where,
-                f'id is {key!r} and file_name {name!r}',
+                f'id is {key!r:.60} and file_name {name!r:.60}',
                 'an integer or string id, and a file name',
             )
             continue
         if index.setdefault(key, i) != i:
             faults.add(where, f'image id {key!r} occurs twice', 'unique ids')
         camera, time = image.get('camera_id', -1), image.get('timestamp')
-        if not _is_int(camera) or camera < -1:
-            faults.add(where, f'camera_id is {camera!r}', 'an integer >= 0')
+        if not is_id(camera) or not -1 <= camera <= MAX_SIDE:
+            text = f'camera_id is {camera!r:.60}'
+            faults.add(where, text, f'an integer >= 0, up to {MAX_SIDE}')
             camera = -1
-        if time is not None and not _is_number(time):
-            faults.add(where, f'timestamp is {time!r}', 'seconds, a number')
+        if time is not None and not is_number(time):
+            faults.add(
+                where, f'timestamp is {time!r:.60}', 'seconds, a number'
+            )
             time = None
         size = image.get('height'), image.get('width')
-        if any(v is not None and not (_is_int(v) and v > 0) for v in size):
-            faults.add(where, f'height, width are {size}', 'integers > 0')
+        if not all(v is None or is_id(v) and 0 < v <= MAX_SIDE for v in size):
+            text = f'height, width are {size!r:.60}'
+            faults.add(where, text, f'integers > 0, up to {MAX_SIDE}')
         names.append(name)
         cameras.append(camera)
         times.append(np.nan if time is None else time)
@@ -181,47 +165,65 @@ def _read_images(
     )
 
 
+def _read_categories(
+    content: dict, path: str, faults: FaultList
+) -> dict[int | str, Any]:
+    """Name of each category by its id."""
+    if content.get('categories') is None:
+        return {}
+    categories = _records(content, 'categories', path, faults) or []
+    known = {}
+    for i, category in enumerate(categories):
+        key = category.get('id')
+        if not is_key(key) or key in known:
+            faults.add(
+                f'{path}, categories[{i}]',
+                f'id is {key!r:.60}',
+                'an integer or string, each once',
+            )
+            continue
+        known[key] = category.get('name')
+    return known
+
+
 def _read_people(
     people: list[dict],
-    categories: list[dict],
+    known: dict[int | str, Any],
     table: FrameTable,
     index: dict,
     path: str,
     faults: FaultList,
 ) -> None:
     """Fill in boxes and ids, frame after frame."""
-    known = {c.get('id'): c.get('name') for c in categories}
     only_person = 'person' in known.values()
     frames, boxes, ids = [], [], []
     for i, person in enumerate(people):
         where = f'{path}, annotations[{i}]'
         category = person.get('category_id')
-        if known and category not in known:
-            faults.add(
-                where, f'category_id is {category!r}', 'one of categories'
-            )
+        if known and not (is_key(category) and category in known):
+            text = f'category_id is {category!r:.60}'
+            faults.add(where, text, 'one of categories')
             continue
-        if person.get('iscrowd') or (
-            only_person and known[category] != 'person'
-        ):
+        crowd = person.get('iscrowd')
+        if crowd not in _FLAGS:
+            faults.add(where, f'iscrowd is {crowd!r:.60}', '0 or 1')
             continue
-        place = index.get(person.get('image_id', _NO_ID))
-        if place is None:
-            faults.add(
-                where,
-                f'image_id is {person.get("image_id")!r}',
-                'the id of one of images',
-            )
+        if crowd or (only_person and known[category] != 'person'):
+            continue
+        key = person.get('image_id')
+        if not is_key(key) or key not in index:
+            text = f'image_id is {key!r:.60}'
+            faults.add(where, text, 'the id of one of images')
             continue
         box = read_bbox(person.get('bbox'), where, faults)
         raw_id = person.get('person_id')
         raw_id = UNLABELLED if raw_id is None else raw_id
-        if not _is_int(raw_id):
-            faults.add(where, f'person_id is {raw_id!r}', 'an integer')
+        if not is_id(raw_id):
+            faults.add(where, f'person_id is {raw_id!r:.60}', 'an integer')
             continue
         if box is None:
             continue
-        frames.append(place)
+        frames.append(index[key])
         boxes.append(box)
         ids.append(max(raw_id, UNLABELLED))
     owners = np.array(frames, dtype=np.int64)
@@ -231,15 +233,3 @@ def _read_people(
     table.raw_ids = np.array(ids, dtype=np.int64)[order]
     counts = np.bincount(owners, minlength=len(table.frame_names))
     table.splits = offsets(counts)
-
-
-def read_bbox(box: Any, where: str, faults: FaultList) -> list[float] | None:
-    """Check one [x, y, w, h]; None after recording a fault."""
-    if (
-        isinstance(box, list)
-        and len(box) == 4
-        and all(_is_number(value) for value in box)
-    ):
-        return box
-    faults.add(where, f'bbox is {box!r}', '[x, y, w, h], four numbers')
-    return None

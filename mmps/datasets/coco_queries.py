@@ -8,6 +8,7 @@ from mmps.structures import GallerySet
 
 from .errors import FaultList
 from .frame_table import FrameTable
+from .json_files import is_id, is_key, read_bbox
 
 _QUERY = '{image_id or file_name, bbox [x, y, w, h], person_id}'
 _GALLERY = (
@@ -35,30 +36,32 @@ def read_queries(
     if isinstance(content, dict):
         queries = content.get('queries')
         galleries = content.get('galleries') or {}
-    if not isinstance(queries, list):
-        faults.add(path, 'has no list of queries', f'a list of {_QUERY}')
+    if not isinstance(queries, list) or not isinstance(galleries, dict):
+        faults.add(
+            path,
+            'has no list of queries, or no object of galleries',
+            f'a list of {_QUERY}, and galleries by their names',
+        )
         return
     names = {name: i for i, name in enumerate(table.frame_names)}
     frames, boxes, ids, spelled = [], [], [], []
     for i, query in enumerate(queries):
-        try:
-            if 'image_id' in query:
-                name = query['image_id']
-                frame = index.get(name, -1)
-            else:
-                name = query['file_name']
-                frame = names.get(name, -1)
-            box = np.array(query['bbox'], dtype=np.float64).reshape(4)
-            raw_id = query['person_id']
-            if isinstance(raw_id, bool) or not isinstance(raw_id, int):
-                raise TypeError
-        except (KeyError, TypeError, ValueError):
-            faults.add(f'{path}, query {i}', f'is {query!r:.120}', _QUERY)
+        where = f'{path}, query {i}'
+        key, raw_id, places = None, None, index
+        if isinstance(query, dict):
+            key, raw_id = query.get('image_id'), query.get('person_id')
+            if 'image_id' not in query:
+                key, places = query.get('file_name'), names
+        if not is_key(key) or not is_id(raw_id):
+            faults.add(where, f'is {query!r:.120}', _QUERY)
             continue
-        frames.append(frame)
+        box = read_bbox(query.get('bbox'), where, faults)
+        if box is None:
+            continue
+        frames.append(places.get(key, -1))
         boxes.append(box)
         ids.append(raw_id)
-        spelled.append(str(name))
+        spelled.append(str(key))
     xywh = np.array(boxes, dtype=np.float64).reshape(-1, 4)
     table.query_frames = np.array(frames, dtype=np.int64)
     table.query_bboxes = np.hstack([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]])
@@ -69,36 +72,69 @@ def read_queries(
         where = f'{path}, gallery {name!r}'
         try:
             table.galleries[name] = _gallery(gallery, index, len(queries))
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             faults.add(where, f'{type(error).__name__}: {error}', _GALLERY)
 
 
 def _gallery(gallery: dict, index: dict, num_queries: int) -> GallerySet:
     """One gallery; errors name the field."""
-    image_ids = gallery['image_ids']
-    unknown = [key for key in image_ids if key not in index]
-    if unknown:
-        raise ValueError(f'image_ids has {unknown[0]!r}, which is no image')
-    rows = np.array(gallery['rows'], dtype=np.int64)
-    xywh = np.array(gallery['bboxes'], dtype=np.float32).reshape(-1, 4)
+    if not isinstance(gallery, dict):
+        raise TypeError(f'is {gallery!r:.60}, no object')
+    image_ids = _items(gallery, 'image_ids')
+    for key in image_ids:
+        if not is_key(key) or key not in index:
+            raise ValueError(f'image_ids has {key!r:.60}, which is no image')
+    rows = _integers(gallery, 'rows')
+    xywh = _boxes(gallery, 'bboxes')
     if len(rows) != len(xywh):
         raise ValueError(f'{len(rows)} rows, but {len(xywh)} bboxes')
     if rows.size and (rows.min() < 0 or rows.max() >= len(image_ids)):
         raise ValueError(f'rows outside 0..{len(image_ids) - 1}')
-    if not (np.isfinite(xywh).all() and (xywh[:, 2:] > 0).all()):
+    if len(np.unique(rows)) != len(rows):
+        raise ValueError('rows: an entry is listed twice')
+    if not (xywh[:, 2:] > 0).all():
         raise ValueError('bboxes without area')
     boxes = np.full((len(image_ids), 4), np.nan, dtype=np.float32)
-    boxes[rows] = np.hstack([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]])
-    queries = gallery.get('queries')
+    with np.errstate(over='ignore'):  # GallerySet refuses infinity
+        boxes[rows] = np.hstack([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]])
+    rest = gallery.get('rest_of_frames', False)
+    if not isinstance(rest, bool):
+        raise ValueError(f'rest_of_frames is {rest!r:.60}, no true or false')
+    queries = None
+    if gallery.get('queries') is not None:
+        queries = _integers(gallery, 'queries')
     found = GallerySet(
-        splits=np.array(gallery['splits'], dtype=np.int64),
+        splits=_integers(gallery, 'splits'),
         frames=np.array([index[key] for key in image_ids], dtype=np.int32),
         bboxes=boxes,
-        queries=None if queries is None else np.array(queries, np.int64),
-        rest_of_frames=bool(gallery.get('rest_of_frames', False)),
+        queries=queries,
+        rest_of_frames=rest,
     )
     if found.queries.size and (
         found.queries.min() < 0 or found.queries.max() >= num_queries
     ):
         raise ValueError(f'queries outside 0..{num_queries - 1}')
     return found
+
+
+def _items(gallery: dict, key: str) -> list:
+    items = gallery[key]
+    if not isinstance(items, list):
+        raise TypeError(f'{key} is {items!r:.60}, no list')
+    return items
+
+
+def _boxes(gallery: dict, key: str) -> np.ndarray:
+    """(n, 4) float64."""
+    faults = FaultList(key)
+    boxes = [read_bbox(box, key, faults) for box in _items(gallery, key)]
+    if len(faults):
+        raise TypeError(faults.lines[0])
+    return np.array(boxes, dtype=np.float64).reshape(-1, 4)
+
+
+def _integers(gallery: dict, key: str) -> np.ndarray:
+    items = _items(gallery, key)
+    if not all(map(is_id, items)):
+        raise TypeError(f'{key}: expected integers')
+    return np.array(items, dtype=np.int64)

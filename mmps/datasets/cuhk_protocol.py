@@ -1,6 +1,7 @@
 """CUHK-SYSU's test protocols: queries, and for each an explicit gallery."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,10 +11,10 @@ from mmps.structures import GallerySet
 
 from .errors import FaultList
 from .frame_table import offsets
-from .mat_files import one_string, read_mat
+from .mat_files import OTHER_FORM, one_box, one_string, read_mat
 from .mat_stream import TextIndex, UnusualMatError, stream_struct
 
-_ID_NAME = re.compile(r'p(\d+)')
+_ID_NAME = re.compile(r'p([0-9]{1,15})')
 _FORM = (
     'a struct array with Query (imname, idlocate, idname) and Gallery '
     '(imname, idlocate)'
@@ -92,12 +93,16 @@ class Protocol:
             return None
         boxes = self.boxes.copy()
         boxes[:, 2:] += boxes[:, :2]
-        return GallerySet(
-            splits=self.splits,
-            frames=self.frames,
-            bboxes=boxes,
-            queries=np.array(places, dtype=np.int64),
-        )
+        try:
+            return GallerySet(
+                splits=self.splits,
+                frames=self.frames,
+                bboxes=boxes,
+                queries=np.array(places, dtype=np.int64),
+            )
+        except ValueError as error:
+            faults.add(self.path, str(error), 'boxes (x, y, w, h)')
+            return None
 
 
 def read_protocol(
@@ -116,7 +121,7 @@ def read_protocol(
     """
     try:
         parts = _stream(path, key, frame_index)
-    except (UnusualMatError, OSError, ValueError, IndexError):
+    except (UnusualMatError, OSError, ValueError, IndexError, MemoryError):
         parts = _read(path, key, frame_index, faults)
     if parts is None:
         return None
@@ -127,6 +132,7 @@ def read_protocol(
     unknown = [n for n in parts.query_names if n not in frame_index]
     for name in dict.fromkeys([*unknown, *parts.unknown]):
         faults.add(path, f'names image {name}', 'an image of pool.mat')
+    ids = person_ids(parts.id_names, path, faults)
     if len(faults) > num_before:
         return None
     return Protocol(
@@ -134,10 +140,7 @@ def read_protocol(
         query_names=parts.query_names,
         query_frames=query_frames,
         query_boxes=np.array(parts.query_boxes, np.float64).reshape(-1, 4),
-        query_ids=np.array(
-            [person_id(name, i + 1) for i, name in enumerate(parts.id_names)],
-            dtype=np.int64,
-        ),
+        query_ids=ids,
         splits=offsets([len(frames) for frames in parts.frames]),
         frames=np.concatenate([np.zeros(0, np.int32), *parts.frames]),
         boxes=np.concatenate([np.zeros((0, 4), np.float32), *parts.boxes]),
@@ -175,7 +178,9 @@ def _stream(path: Path, key: str, frame_index: dict[str, int]) -> _Parts:
         if (frames < 0).any() or np.isnan(parts.query_boxes[-1]).any():
             raise UnusualMatError('faults, which scipy is to name')
         parts.frames.append(frames.astype(np.int32))
-        parts.boxes.append(gallery.rows('idlocate', 4).astype(np.float32))
+        with np.errstate(over='ignore'):  # GallerySet refuses infinity
+            boxes = gallery.rows('idlocate', 4).astype(np.float32)
+        parts.boxes.append(boxes)
     return parts
 
 
@@ -193,7 +198,7 @@ def _read(
             query, gallery = query.ravel()[0], gallery.ravel()
             has_id = 'idname' in query.dtype.names
             parts.query_names.append(one_string(query['imname']))
-            parts.query_boxes.append(_box(query['idlocate']))
+            parts.query_boxes.append(one_box(query['idlocate']))
             parts.id_names.append(query['idname'] if has_id else None)
             names = [one_string(cell) for cell in gallery['imname']]
             parts.unknown += [n for n in names if n not in frame_index]
@@ -201,29 +206,39 @@ def _read(
                 np.array([frame_index.get(n, -1) for n in names], np.int32)
             )
             parts.boxes.append(_entry_boxes(list(gallery['idlocate'])))
-    except (ValueError, IndexError, KeyError, TypeError) as error:
+    except OTHER_FORM as error:
         faults.add(path, f'{key} has another form ({error})', _FORM)
         return None
     return parts
 
 
-def person_id(name: object, default: int) -> int:
-    """The number in an idname such as ``p10581``.
+def person_ids(
+    names: Sequence[object], path: Path, faults: FaultList
+) -> np.ndarray:
+    """The numbers in idnames such as ``p10581``.
 
     Args:
-        name: The idname as scipy gives it.
-        default: The id if the name has another form.
+        names: n idnames as scipy gives them.
+        path: The file, for messages.
+        faults: Receives names of another form among names of this one.
+
+    Returns:
+        (n,) ids; 1 to n where no name has this form.
     """
+    ids = [_person_id(name) for name in names]
+    if set(ids) <= {None}:
+        return np.arange(1, len(ids) + 1)
+    for i in (i for i, found in enumerate(ids) if found is None):
+        faults.add(path, f'idname {i} is {names[i]!r:.60}', 'p and a number')
+    return np.array([found or 0 for found in ids], dtype=np.int64)
+
+
+def _person_id(name: object) -> int | None:
     try:
         match = _ID_NAME.fullmatch(one_string(name))
     except ValueError:
-        return default
-    return int(match[1]) if match else default
-
-
-def _box(cell: np.ndarray) -> np.ndarray:
-    """(4,) x, y, w, h; unsigned 16-bit on disk, which would overflow."""
-    return np.asarray(cell, dtype=np.float64).reshape(4)
+        return None
+    return int(match[1]) if match else None
 
 
 def _entry_boxes(cells: list[np.ndarray]) -> np.ndarray:
@@ -231,5 +246,6 @@ def _entry_boxes(cells: list[np.ndarray]) -> np.ndarray:
     boxes = np.full((len(cells), 4), np.nan, dtype=np.float32)
     rows = [i for i, cell in enumerate(cells) if cell.size]
     if rows:
-        boxes[rows] = [_box(cells[i]) for i in rows]
+        with np.errstate(over='ignore'):  # GallerySet refuses infinity
+            boxes[rows] = [one_box(cells[i]) for i in rows]
     return boxes

@@ -12,10 +12,16 @@ from mmengine.logging import print_log
 from mmps.registry import DATASETS
 from mmps.structures import UNLABELLED, GallerySet
 
-from .cuhk_protocol import Protocol, person_id, read_protocol
+from .cuhk_protocol import Protocol, person_ids, read_protocol
 from .errors import FaultList
 from .frame_table import FrameTable, offsets, stack_boxes
-from .mat_files import cell_strings, one_string, read_mat
+from .mat_files import (
+    OTHER_FORM,
+    cell_strings,
+    one_box,
+    one_string,
+    read_mat,
+)
 from .person_search_dataset import PersonSearchDataset
 
 _SUBSETS = {
@@ -225,16 +231,15 @@ def _read_boxes(path: Path, faults: FaultList) -> dict[str, np.ndarray] | None:
     try:
         for image, _, people in images.ravel():
             name = one_string(image)
-            # 16-bit integers on disk would overflow when added.
-            rows = [np.asarray(p[0], np.float64) for p in people.ravel()]
-            found = np.concatenate([np.zeros((0, 4)), *rows])
-            keep = (found[:, 2:] > 0).all(1)
+            rows = [one_box(person[0]) for person in people.ravel()]
+            found = np.array(rows).reshape(-1, 4)
+            keep = ~(found[:, 2:] <= 0).any(1)  # NaN is no empty box
             if not keep.all():
                 dropped.append(name)
             if name in boxes:
                 faults.add(path, f'image {name} twice', 'each image once')
             boxes[name] = found[keep]
-    except (ValueError, TypeError, IndexError) as error:
+    except OTHER_FORM as error:
         faults.add(
             path,
             f'Img has another form ({error})',
@@ -260,19 +265,21 @@ def _read_train(
     if people is None:
         return None
     index = {name: i for i, name in enumerate(names)}
-    frames, found, ids, outside = [], [], [], set()
+    frames, found, owners, outside = [], [], [], set()
+    id_names = []
     try:
         for place, person in enumerate(people.ravel()):
             id_name, _, scenes = person.ravel()[0]
+            id_names.append(id_name)
             for image, box, _ in scenes.ravel():
                 name = one_string(image)
                 if name not in index:
                     outside.add(name)
                     continue
                 frames.append(index[name])
-                found.append(np.asarray(box, np.float64).reshape(4))
-                ids.append(person_id(id_name, place + 1))
-    except (ValueError, TypeError, IndexError) as error:
+                found.append(one_box(box))
+                owners.append(place)
+    except OTHER_FORM as error:
         faults.add(
             path,
             f'Train has another form ({error})',
@@ -280,6 +287,7 @@ def _read_train(
             'idlocate, ishard)',
         )
         return None
+    ids = person_ids(id_names, path, faults)
     for name in sorted(outside - set(boxes)):
         faults.add(path, f'names image {name}', 'an image of Images.mat')
     if outside & set(boxes):
@@ -287,7 +295,7 @@ def _read_train(
     return (
         np.array(frames, dtype=np.int64),
         np.array(found, dtype=np.float64).reshape(-1, 4),
-        np.array(ids, dtype=np.int64),
+        ids[np.array(owners, dtype=np.int64)],
     )
 
 

@@ -6,6 +6,10 @@ import numpy as np
 
 from mmps.structures import UNLABELLED, GallerySet
 
+# MATLAB stores ids as doubles, which hold every integer below this one.
+MAX_ID = 2**53
+MAX_SIDE = 2**31 - 1  # of an image, in pixels
+
 
 def offsets(counts: list[int] | np.ndarray) -> np.ndarray:
     """Offsets (K + 1,) int64 of K runs with the given lengths."""

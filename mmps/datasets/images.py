@@ -48,7 +48,7 @@ def read_image_sizes(
         try:
             with Image.open(os.path.join(folder, name)) as image:
                 return image.height, image.width
-        except (OSError, ValueError, Image.DecompressionBombError) as error:
+        except Exception as error:  # damaged ones make pillow raise anything
             return error
 
     with ThreadPoolExecutor(8) as pool:

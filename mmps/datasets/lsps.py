@@ -1,5 +1,6 @@
 """LSPS, read from its own on-disk form."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +8,12 @@ import numpy as np
 from mmps.registry import DATASETS
 
 from .errors import FaultList
-from .frame_table import FrameTable, offsets, stack_boxes, stack_ids
+from .frame_table import MAX_SIDE, FrameTable, offsets, stack_boxes, stack_ids
 from .paths import list_files
 from .person_search_dataset import PersonSearchDataset
-from .text_files import read_rows
+from .text_files import parse_id, parse_number, read_rows
+
+_CAMERA = re.compile(r'[0-9]{1,9}')
 
 
 @DATASETS.register_module()
@@ -106,7 +109,8 @@ def _read_boxes(path: Path, faults: FaultList) -> dict[str, np.ndarray]:
     found: dict[str, list] = {}
     for line, (name, *values) in read_rows(path, faults, sep='\t'):
         try:
-            boxes = np.array(values, dtype=np.float64).reshape(-1, 4)
+            boxes = np.array([parse_number(v) for v in values])
+            boxes = boxes.reshape(-1, 4)
         except ValueError:
             faults.add(
                 f'{path}:{line}',
@@ -123,7 +127,7 @@ def _read_ids(path: Path, faults: FaultList) -> dict[str, np.ndarray]:
     found: dict[str, list] = {}
     for line, (name, *values) in read_rows(path, faults, sep='\t'):
         try:
-            found.setdefault(name, []).extend(int(v) for v in values)
+            found.setdefault(name, []).extend(map(parse_id, values))
         except ValueError:
             faults.add(f'{path}:{line}', f'ids are {values}', 'integers')
     return {
@@ -138,8 +142,10 @@ def _read_shapes(path: Path, faults: FaultList) -> dict[str, tuple[int, int]]:
     for line, row in read_rows(path, faults, sep='\t'):
         try:
             name, height, width = row
-            size = int(height), int(width)
+            size = parse_id(height), parse_id(width)
         except ValueError:
+            size = 0, 0
+        if not 0 < min(size) <= max(size) <= MAX_SIDE:
             faults.add(f'{path}:{line}', f'is {row}', 'name, height, width')
             continue
         if shapes.setdefault(name, size) != size:
@@ -154,7 +160,7 @@ def _cameras(names: list[str], faults: FaultList) -> np.ndarray:
     cameras = np.full(len(names), -1, dtype=np.int64)
     for i, name in enumerate(names):
         parts = Path(name).stem.split('_')
-        if len(parts) > 2 and parts[2].isdigit():
+        if len(parts) > 2 and _CAMERA.fullmatch(parts[2]):
             cameras[i] = int(parts[2])
         else:
             faults.add(
@@ -172,8 +178,8 @@ def _read_queries(table: FrameTable, path: Path, faults: FaultList) -> None:
     for line, row in read_rows(path, faults, sep='\t'):
         try:
             raw_id, name, *values = row
-            x1, y1, x2, y2 = (float(v) for v in values)
-            ids.append(int(raw_id))
+            x1, y1, x2, y2 = map(parse_number, values)
+            ids.append(parse_id(raw_id))
         except ValueError:
             faults.add(
                 f'{path}:{line}', f'is {row}', 'id, frame, x1, y1, x2, y2'

@@ -1,12 +1,18 @@
 """Reading MATLAB files with errors that name the file."""
 
+import io
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from scipy.io import loadmat
 
 from .errors import FaultList
+from .mat_check import is_version_5, whole_variable
+
+# What unpacking the arrays of a file of another form raises.
+OTHER_FORM = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 
 
 def read_mat(
@@ -26,8 +32,7 @@ def read_mat(
     """
     wanted = ' or '.join(keys)
     try:
-        with open(path, 'rb') as file:
-            content = loadmat(file, variable_names=list(keys))
+        content = _load(Path(path).read_bytes(), keys)
     except FileNotFoundError:
         faults.add(path, 'no such file', f'a .mat file with {wanted}')
         return None
@@ -51,6 +56,14 @@ def read_mat(
             return content[key]
     faults.add(path, f'has no variable {wanted}', 'one of these')
     return None
+
+
+def _load(data: bytes, keys: Sequence[str]) -> dict[str, np.ndarray]:
+    if is_version_5(data):
+        data = whole_variable(data, keys)
+    if data is None:
+        return {}
+    return loadmat(io.BytesIO(data), variable_names=list(keys))
 
 
 def cell_strings(cells: np.ndarray) -> list[str]:
@@ -78,3 +91,16 @@ def one_string(value: np.ndarray | str) -> str:
     if not isinstance(value, str):
         raise ValueError(f'expected a string, got {type(value).__name__}')
     return str(value)
+
+
+def one_box(cell: np.ndarray) -> np.ndarray:
+    """(4,) float64 of a cell; 16-bit integers on disk would overflow.
+
+    Raises:
+        ValueError: It does not hold four real numbers.
+    """
+    if cell.dtype.kind not in 'fiu' or cell.size != 4:
+        raise ValueError(
+            f'expected four numbers, got {cell.size} {cell.dtype}'
+        )
+    return cell.astype(np.float64).reshape(4)

@@ -47,23 +47,29 @@ def missing_root_message(root: str, layout: str, split: str) -> str:
 def list_files(folder: str | os.PathLike) -> set[str]:
     """Names of the files in a folder and below, with ``/`` between parts.
 
-    One directory scan instead of one look per file.
+    One directory scan instead of one look per file. Links that lead back to
+    a folder above them are not followed.
 
     Args:
         folder: The folder; a missing one is empty.
     """
     found: set[str] = set()
-    pending = [('', os.fspath(folder))]
+    pending = [('', os.fspath(folder), frozenset())]
     while pending:
-        prefix, path = pending.pop()
+        prefix, path, above = pending.pop()
         try:
+            status = os.stat(path)
             entries = os.scandir(path)
         except (FileNotFoundError, NotADirectoryError):
             continue
+        here = status.st_dev, status.st_ino
         with entries:
+            if here in above:
+                continue
             for entry in entries:
                 if entry.is_dir():
-                    pending.append((f'{prefix}{entry.name}/', entry.path))
+                    name = f'{prefix}{entry.name}/'
+                    pending.append((name, entry.path, above | {here}))
                 else:
                     found.add(prefix + entry.name)
     return found

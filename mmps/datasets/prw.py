@@ -8,13 +8,13 @@ import numpy as np
 from mmps.registry import DATASETS
 
 from .errors import FaultList
-from .frame_table import FrameTable, offsets, stack_boxes, stack_ids
+from .frame_table import MAX_ID, FrameTable, offsets, stack_boxes, stack_ids
 from .mat_files import cell_strings, read_mat
 from .person_search_dataset import PersonSearchDataset
-from .text_files import read_rows
+from .text_files import parse_id, parse_number, read_rows
 
 _BOX_KEYS = ('box_new', 'anno_file', 'anno_previous')
-_CAMERA = re.compile(r'c(\d+)s')
+_CAMERA = re.compile(r'c([0-9]{1,9})s')
 _ROWS = 'rows of [id x y w h]'
 
 
@@ -87,8 +87,8 @@ class PRWDataset(PersonSearchDataset):
         for line, row in rows:
             try:
                 raw_id, x, y, w, h, name = row
-                values = [float(v) for v in (x, y, w, h)]
-                ids.append(int(raw_id))
+                values = [parse_number(v) for v in (x, y, w, h)]
+                ids.append(parse_id(raw_id))
             except ValueError:
                 faults.add(f'{path}:{line}', f'is {row}', 'id x y w h frame')
                 continue
@@ -136,7 +136,8 @@ def _read_boxes(path: str, faults: FaultList) -> tuple[np.ndarray, np.ndarray]:
         return empty
     rows = rows.astype(np.float64)
     ids = rows[:, 0]
-    if not np.isfinite(rows).all() or (ids != np.floor(ids)).any():
+    whole = np.isfinite(rows).all() and (ids == np.floor(ids)).all()
+    if not whole or (np.abs(ids) >= MAX_ID).any():
         faults.add(path, 'values that are no numbers or ids', _ROWS)
         return empty
     return _xywh_to_xyxy(rows[:, 1:]), np.maximum(ids, -1).astype(np.int64)

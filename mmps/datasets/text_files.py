@@ -1,8 +1,12 @@
 """Reading the text files of PRW and LSPS with errors that name them."""
 
 import os
+import re
 
 from .errors import FaultList
+from .frame_table import MAX_ID
+
+_WHOLE = re.compile(r'[+-]?[0-9]{1,20}')
 
 
 def read_rows(
@@ -25,6 +29,9 @@ def read_rows(
     except FileNotFoundError:
         faults.add(path, 'no such file', 'a text file')
         return []
+    except OSError as error:
+        faults.add(path, f'cannot be read ({error.strerror})', 'a text file')
+        return []
     except UnicodeDecodeError:
         faults.add(path, 'is not text', 'a UTF-8 text file')
         return []
@@ -36,3 +43,28 @@ def read_rows(
                 fields.pop()
             rows.append((number, fields))
     return rows
+
+
+def parse_id(text: str) -> int:
+    """Read an id, or another whole number, as decimal digits.
+
+    Args:
+        text: Digits, with or without a sign.
+
+    Raises:
+        ValueError: It is anything else, or not below :data:`MAX_ID`.
+    """
+    if not _WHOLE.fullmatch(text) or abs(int(text)) >= MAX_ID:
+        raise ValueError(f'{text[:40]!r} is no whole number below {MAX_ID}')
+    return int(text)
+
+
+def parse_number(text: str) -> float:
+    """Read a number; unlike ``float`` takes no ``1_000``.
+
+    Raises:
+        ValueError: It is anything else.
+    """
+    if '_' in text or not text.isascii():
+        raise ValueError(f'{text[:40]!r} is no number')
+    return float(text)

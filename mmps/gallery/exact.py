@@ -6,7 +6,9 @@ import fcntl
 import json
 import logging
 import os
+import re
 import threading
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,7 @@ from .view import Part, View
 
 MANIFEST = 'gallery.json'
 LOCK = 'lock'
+_SEGMENT = re.compile(r'[0-9]{8,18}')
 # Segments are merged when so many of a kind have gathered, up to this size.
 _MERGE_COUNT = 8
 _MERGE_BYTES = 256 * 2**20
@@ -50,8 +53,9 @@ logger = logging.getLogger(__name__)
 class ExactGallery(BaseGallery):
     """A folder with the rows in ``.npy`` and ``.npz`` files.
 
-    ``gallery.json`` holds the header and lists the segments that count; it
-    is replaced as a whole, after the files it names are on the disk. So a
+    ``gallery.json`` holds the header and lists the segments that count, with
+    a checksum (to change a value by hand, leave that out); the file is
+    replaced as a whole, after the files it names are on the disk. So a
     row whose :meth:`add` returned is never lost, and what a crash left half
     written is not listed and is removed at the next opening.
 
@@ -323,12 +327,16 @@ class ExactGallery(BaseGallery):
             )
         self.header = header
         for segment in segments:
-            width = segment.rows.embeddings.shape[1]
-            if len(segment.rows) and width != self.header.dim:
-                raise GalleryError(
-                    f'{self.uri}: {segment.name}.npy has {width} dimensions, '
-                    f'the header says {self.header.dim}'
-                )
+            vectors = segment.rows.embeddings
+            for what, mine, said in (
+                ('dimensions', vectors.shape[1], self.header.dim),
+                ('numbers', vectors.dtype, np.dtype(self.header.dtype)),
+            ):
+                if len(vectors) and mine != said:
+                    raise GalleryError(
+                        f'{self.uri}: {segment.name}.npy has {mine} {what}, '
+                        f'the header says {said}'
+                    )
         self._view = View.of(segments, set(data['replaces']))
         names = data['segments']
         self._next = max((int(name) for name in names), default=-1) + 1
@@ -376,6 +384,7 @@ class ExactGallery(BaseGallery):
         data['replaces'] = [
             part.segment.name for part in view.parts if part.replaces
         ]
+        data['checksum'] = _checksum(data)
         text = json.dumps(data, indent=1).encode()
         try:
             write_whole(self.folder / MANIFEST, lambda file: file.write(text))
@@ -476,13 +485,31 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     try:
         data = json.loads(path.read_text())
-    except ValueError as err:
+    except (ValueError, RecursionError) as err:
         raise GalleryError(f'{path}: broken ({err})') from err
     GalleryHeader.check_version(data, str(path.parent))
     for key in ('segments', 'replaces'):
-        names = data.get(key) if isinstance(data, dict) else None
-        if not isinstance(names, list) or not all(
-            isinstance(name, str) and name.isdigit() for name in names
+        names = data.get(key)
+        if (
+            not isinstance(names, list)
+            or not all(isinstance(n, str) for n in names)
+            or not all(map(_SEGMENT.fullmatch, names))
+            or len(set(names)) < len(names)
         ):
-            raise GalleryError(f'{path}: {key}: expected names of segments')
+            raise GalleryError(
+                f'{path}: {key}: expected names of segments, each once'
+            )
+    if unknown := set(data['replaces']) - set(data['segments']):
+        raise GalleryError(
+            f'{path}: replaces: {min(unknown)} is none of the segments'
+        )
+    if data.pop('checksum', None) not in (None, _checksum(data)):
+        raise GalleryError(
+            f'{path}: was changed since it was written; its values have '
+            'another checksum'
+        )
     return data
+
+
+def _checksum(data: dict[str, Any]) -> int:
+    return zlib.crc32(json.dumps(data, sort_keys=True).encode())

@@ -1,8 +1,10 @@
 """What a gallery says of itself."""
 
 import dataclasses
+import math
 import time
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from typing import Any
 
 from .errors import GalleryError, GalleryMismatchError
@@ -11,6 +13,8 @@ FORMAT = 'mmps-gallery'
 VERSION = 1
 METRICS = ('cosine', 'ip')
 DTYPES = ('float32', 'float16')
+_TEXTS = ('metric', 'dtype', 'model', 'model_hash', 'root')
+_NUMBERS = ('det_thr', 'threshold', 'created')
 
 
 @dataclass(frozen=True)
@@ -48,8 +52,21 @@ class GalleryHeader:
     created: float = field(default_factory=time.time)
 
     def __post_init__(self) -> None:
-        if not 1 <= self.dim <= 32768:
-            raise GalleryError(f'dim: expected 1 to 32768, got {self.dim}')
+        for name in _TEXTS:
+            value = getattr(self, name)
+            if not isinstance(value, str):
+                raise GalleryError(f'{name}: expected a text, got {value!r}')
+        for name in _NUMBERS:
+            value = getattr(self, name)
+            missing = value is None and name != 'created'
+            if not missing and not _is_number(value):
+                raise GalleryError(f'{name}: expected a number, got {value!r}')
+        if (
+            not isinstance(self.dim, Integral)
+            or isinstance(self.dim, bool)
+            or not 1 <= self.dim <= 32768
+        ):
+            raise GalleryError(f'dim: expected 1 to 32768, got {self.dim!r}')
         for name, known in (('metric', METRICS), ('dtype', DTYPES)):
             if getattr(self, name) not in known:
                 raise GalleryError(
@@ -129,3 +146,12 @@ class GalleryHeader:
                 f'{other.model or "another one"} ({hashes[1][:12]}); build '
                 'a gallery of its own'
             )
+
+
+def _is_number(value: Any) -> bool:
+    return (
+        isinstance(value, Real)
+        and not isinstance(value, bool)
+        and abs(value) < 1e300  # of integers there is no end
+        and math.isfinite(value)
+    )

@@ -5,9 +5,8 @@ segments) and, if it has rows, ``NAME.npy`` (their embeddings, which are
 mapped into memory and never read as a whole).
 """
 
-import io
 import json
-import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mmps.structures.arrays import check_range, numbers
+from mmps.structures.npz import read_npz
 from mmps.utils.files import write_whole
 
 from .errors import GalleryError
@@ -23,6 +24,11 @@ from .records import Frame, GalleryRows
 _ROWS = ('ids', 'frames', 'bboxes', 'scores', 'tracks')
 _FRAMES = ('frame_ids', 'frame_times', 'frame_index', 'frame_sizes')
 _GONE = ('gone_ids', 'gone_frames')
+_KEYS = (*_ROWS, *_FRAMES, 'frame_cameras', *_GONE, 'texts', 'checksum')
+# Files of embeddings up to this size are compared with their checksum when
+# they are opened; larger ones, which would have to be read for it, when they
+# are merged.
+_CHECKED_BYTES = 64 * 2**20
 
 
 @dataclass
@@ -41,6 +47,7 @@ class Segment:
         gone_ids: Rows of older segments that are deleted.
         gone_frames: Ids of frames of older segments that are deleted.
         name: Of its files, '' while it has none.
+        checksum: CRC-32 of the embeddings in a file, 0 while there is none.
     """
 
     rows: GalleryRows
@@ -53,6 +60,7 @@ class Segment:
     gone_ids: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
     gone_frames: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
     name: str = ''
+    checksum: int = 0
 
     @classmethod
     def of(
@@ -95,7 +103,13 @@ class Segment:
 
     @cached_property
     def _strings(self) -> dict[str, list]:
-        return json.loads(self.texts)
+        """Names, sources and cameras; parsed when they are first needed."""
+        try:
+            texts = json.loads(self.texts)
+            _check_texts(texts, self.frame_cameras)
+        except (ValueError, TypeError, KeyError, RecursionError) as err:
+            raise GalleryError(f'{self.name}.npz: texts: {err}') from err
+        return texts
 
     @property
     def cameras(self) -> list[str]:
@@ -127,7 +141,10 @@ class Segment:
     @cached_property
     def _sorted_ids(self) -> tuple[np.ndarray, np.ndarray]:
         order = np.argsort(self.rows.ids, kind='stable')
-        return self.rows.ids[order], order
+        ids = self.rows.ids[order]
+        if (ids[1:] == ids[:-1]).any():
+            raise GalleryError(f'{self.name}.npz: ids: an id occurs twice')
+        return ids, order
 
     @cached_property
     def _sorted_frames(self) -> tuple[np.ndarray, np.ndarray]:
@@ -153,7 +170,7 @@ class Segment:
 
     def save(self, folder: Path, name: str) -> 'Segment':
         """Write the files and return the segment that maps them."""
-        vectors = self.rows.embeddings
+        vectors = np.ascontiguousarray(self.rows.embeddings)
         if len(vectors):
             write_whole(
                 folder / f'{name}.npy', lambda file: np.save(file, vectors)
@@ -162,6 +179,7 @@ class Segment:
         for key in (*_FRAMES, 'frame_cameras', *_GONE):
             arrays[key] = getattr(self, key)
         arrays['texts'] = np.frombuffer(self.texts, np.uint8)
+        arrays['checksum'] = np.array(zlib.crc32(vectors))
         write_whole(
             folder / f'{name}.npz', lambda file: np.savez(file, **arrays)
         )
@@ -177,41 +195,89 @@ class Segment:
         """
         path = folder / f'{name}.npz'
         try:
-            data = np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
-            arrays = {key: data[key] for key in data.files}
+            with path.open('rb') as file:
+                arrays = read_npz(file, _KEYS)
             vectors = np.zeros((0, 0), np.float32)
-            if len(arrays['ids']):
+            if arrays['ids'].size:
                 path = folder / f'{name}.npy'
                 vectors = np.load(path, mmap_mode='r', allow_pickle=False)
             texts = arrays.pop('texts').tobytes()
+            checksum = int(arrays.pop('checksum'))
             rows = {key: arrays.pop(key) for key in _ROWS}
             segment = cls(
                 rows=GalleryRows(embeddings=vectors, **rows),
                 texts=texts,
                 name=name,
+                checksum=checksum,
                 **arrays,
             )
             segment._check()
-        except (
-            ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile
-        ) as err:  # fmt: skip
-            raise GalleryError(f'{path}: broken ({err})') from err
+            if vectors.nbytes <= _CHECKED_BYTES:
+                segment.check_vectors()
+        except FileNotFoundError:
+            raise
+        # Damaged headers make numpy raise nearly anything.
+        except Exception as err:
+            reason = str(err) or type(err).__name__
+            raise GalleryError(f'{path}: broken ({reason})') from err
         return segment
 
+    def check_vectors(self) -> None:
+        """Compare the embeddings with their checksum, reading all of them.
+
+        Raises:
+            GalleryError: They are not what was written.
+        """
+        vectors = self.rows.embeddings
+        if len(vectors) and zlib.crc32(vectors) != self.checksum:
+            raise GalleryError(
+                f'{self.name}.npy: the embeddings are not those that were '
+                'written (another checksum)'
+            )
+
     def _check(self) -> None:
+        """Raise ValueError unless the arrays fit each other."""
         num = self.num_frames
-        for key in (*_FRAMES, 'frame_cameras'):
-            if len(getattr(self, key)) != num:
-                raise ValueError(f'{key}: expected {num} values')
+        for key, dtype, shape in (
+            ('frame_ids', np.int64, (num,)),
+            ('frame_times', np.float64, (num,)),
+            ('frame_index', np.int64, (num,)),
+            ('frame_sizes', np.int32, (num, 2)),
+            ('frame_cameras', np.int32, (num,)),
+            ('gone_ids', np.int64, (None,)),
+            ('gone_frames', np.int64, (None,)),
+        ):
+            value = getattr(self, key)
+            if value.dtype != dtype:
+                raise ValueError(f'{key}: {value.dtype}, expected {dtype}')
+            numbers(key, value, shape, floating=True)
         frames = self.rows.frames
         if len(frames) and not 0 <= frames.min() <= frames.max() < num:
             raise ValueError('frames: a row has no frame')
+        if len(frames) and self.rows.ids.min() < 0:
+            raise ValueError('ids: an id is negative')
+        if np.isinf(self.frame_times).any():
+            raise ValueError('frame_times: a time is not finite')
 
     @property
     def num_bytes(self) -> int:
         """Size on disk, roughly."""
         vectors = self.rows.embeddings
         return vectors.nbytes + 44 * len(self.rows) + len(self.texts) + 512
+
+
+def _check_texts(texts: dict[str, list], cameras: np.ndarray) -> None:
+    """Raise ValueError unless there is a name, source and camera of each."""
+    for key, kinds in (('names', str), ('sources', (str, type(None)))):
+        found = texts[key]
+        if not isinstance(found, list) or len(found) != len(cameras):
+            raise ValueError(f'expected {len(cameras)} {key}')
+        if not all(isinstance(text, kinds) for text in found):
+            raise ValueError(f'{key}: one is no text')
+    known = texts['cameras']
+    if not all(isinstance(text, str) for text in known):
+        raise ValueError('cameras: one is no text')
+    check_range('frame_cameras', cameras, len(known))
 
 
 def _find(

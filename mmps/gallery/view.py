@@ -293,6 +293,7 @@ class View:
         rows, gone_ids, gone_frames = [], [], []
         for part in parts:
             segment = part.segment
+            segment.check_vectors()  # so that damage is not copied
             alive = np.flatnonzero(part.frames_alive)
             number = np.full(segment.num_frames, -1)
             number[alive] = np.arange(len(alive)) + len(frames)

@@ -1,13 +1,13 @@
 """Predictions of a whole test set, in memory and in one file."""
 
 import os
-import zipfile
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
 from .arrays import check_finite, check_splits, names_list, numbers, ranges
+from .npz import read_npz
 from .search import SearchGroundTruth
 
 
@@ -107,25 +107,11 @@ class SearchPredictions:
         path = Path(path)
         if not path.is_file():
             raise FileNotFoundError(f'{path}: no such predictions file')
-        if not zipfile.is_zipfile(path):
-            raise ValueError(f'{path}: not an .npz file, or cut short')
-        keys = [f.name for f in fields(cls)]
-        arrays = {}
-        try:
-            with np.load(path, allow_pickle=False) as data:
-                if missing := [key for key in keys if key not in data]:
-                    raise ValueError(
-                        f'no key {", ".join(missing)}; needed are '
-                        f'{", ".join(keys)}'
-                    )
-                for key in keys:
-                    try:
-                        arrays[key] = data[key]
-                    except ValueError as err:
-                        raise ValueError(f'{key}: {err}') from err
-            return cls(**arrays)
-        except (ValueError, zipfile.BadZipFile, EOFError) as err:
-            raise ValueError(f'{path}: {err}') from err
+        with path.open('rb') as file:
+            try:
+                return cls(**read_npz(file, [f.name for f in fields(cls)]))
+            except ValueError as err:
+                raise ValueError(f'{path}: {err}') from err
 
     def select(self, keep: np.ndarray) -> 'SearchPredictions':
         """Keep some detections, and every frame and query.

@@ -33,7 +33,7 @@ def write_whole(
         os.replace(beside, path)
     except BaseException as err:
         beside.unlink(missing_ok=True)
-        if isinstance(err, OSError) and err.filename is None:
+        if isinstance(err, OSError) and err.errno and not err.filename:
             err.filename = str(path)
         raise
     sync_folder(path.parent)

@@ -78,6 +78,25 @@ def test_a_crop_is_embedded_like_a_person_in_a_frame(model):
     )
 
 
+def test_memory_order_of_the_config(model):
+    """The hook that trains in channels-last order holds here, too."""
+    weight = model.model.backbone.conv1.weight
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+    cfg = load_config('configs/pcnet/pcnet_r18_scenes.py', SMALL)
+    cfg.custom_hooks = []
+    plain = PersonModel(cfg, det_thr=0.0)
+    plain.model.load_state_dict(model.model.state_dict())
+    assert plain.model.backbone.conv1.weight.is_contiguous()
+    boxes = np.array([[40, 60, 80, 150]])
+    (image,) = images((384, 216))
+    ours, theirs = model.find(image, boxes), plain.find(image, boxes)
+    np.testing.assert_allclose(ours[0].bboxes, theirs[0].bboxes, atol=1e-2)
+    np.testing.assert_allclose(
+        ours[0].embeddings, theirs[0].embeddings, atol=1e-4
+    )
+    np.testing.assert_allclose(ours[1], theirs[1], atol=1e-4)
+
+
 def test_header_names_model_and_metric(model):
     header = model.header(dtype='float16')
     assert (header.dim, header.metric) == (128, 'cosine')

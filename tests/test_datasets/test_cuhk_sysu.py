@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.io import savemat
+from scipy.io import loadmat, savemat
 
 from mmps.datasets import CUHKSYSUDataset, DatasetError
 
@@ -216,3 +216,63 @@ def test_missing_images(write_cuhk: Callable, load_pipeline: list) -> None:
         CUHKSYSUDataset(root, split='test', pipeline=load_pipeline)
     with pytest.raises(DatasetError, match='s5.jpg: cannot be read'):
         CUHKSYSUDataset(root, split='test', read_sizes=True)
+
+
+def test_one_idname_of_another_form(write_cuhk: Callable) -> None:
+    """A made-up number would make two people one."""
+    test = [
+        ('p1', ('s3.jpg', (5, 5, 30, 60)), [('s5.jpg', None)]),
+        ('q31', ('s4.jpg', (7, 7, 21, 55)), [('s5.jpg', None)]),
+    ]
+    root = write_cuhk(
+        tests={'TestG50': test},
+        train=[
+            ('p20', [('s2.jpg', (10, 10, 20, 50))]),
+            ('p' + '9' * 30, [('s10.jpg', (1, 2, 30, 40))]),
+        ],
+    )
+    with pytest.raises(DatasetError, match=r"TestG50.mat: idname 1 is 'q31'"):
+        CUHKSYSUDataset(root, split='test')
+    with pytest.raises(DatasetError, match=r'Train.mat: idname 1 is'):
+        CUHKSYSUDataset(root)
+
+
+@pytest.mark.parametrize(
+    ('box', 'message'),
+    [
+        (np.array([[1 + 1j, 1, 5, 5]]), 'four numbers, got 4 complex128'),
+        (np.array([[True, True, True, True]]), None),
+        (np.array([['10', '10', '20', '50']]), 'four numbers'),
+        (np.array([[10.0, 10, 20]]), 'four numbers, got 3'),
+        (np.array([[np.nan, 10, 20, 50]]), r'\(nan, 10, nan, 60\)'),
+        (np.array([[10, 10, np.nan, 50]]), r'\(10, 10, nan, 60\)'),
+        (np.array([[10, 10, 1e39, 50]]), 'in single precision'),
+    ],
+)
+def test_boxes_are_four_numbers(
+    write_cuhk: Callable, box: np.ndarray, message: str | None
+) -> None:
+    root = write_cuhk(pool=['s3.jpg'], train=[])
+    image = np.empty((1, 1), [(n, object) for n in ('imname', 'n', 'box')])
+    person = np.empty((1, 1), [(n, object) for n in ('idlocate', 'ishard')])
+    person[0, 0] = box, np.array([[0]])
+    image[0, 0] = 's1.jpg', np.array([[1]]), person
+    savemat(root / 'annotation/Images.mat', {'Img': image})
+    savemat(root / 'annotation/pool.mat', {'pool': np.zeros((0, 0))})
+    savemat(root / TEST_DIR / 'train_test/Train.mat', {'Train': image[:0]})
+    if message is None:  # MATLAB's logical numbers are numbers
+        assert len(CUHKSYSUDataset(root)) == 1
+        return
+    with pytest.raises(DatasetError, match=message):
+        CUHKSYSUDataset(root)
+
+
+def test_gallery_box_that_is_none(write_cuhk: Callable) -> None:
+    root = write_cuhk()
+    path = root / TEST_DIR / 'train_test/TestG50.mat'
+    data = loadmat(path)
+    entry = data['TestG50']['Gallery'][0, 0][0, 0]
+    entry['idlocate'] = np.array([[5.0, np.nan, 30, 60]])
+    savemat(path, {'TestG50': data['TestG50']})
+    with pytest.raises(DatasetError, match=r'TestG50.mat: bboxes: row 0 is'):
+        CUHKSYSUDataset(root, split='test')

@@ -22,6 +22,9 @@ def test_train_split(write_lsps: Callable, shapes: bool) -> None:
     assert dataset.metainfo['raw_person_ids'] == (5, 9)
 
 
+QUERIES = 'query_info.txt'
+
+
 def test_test_split(write_lsps: Callable, load_pipeline: list) -> None:
     dataset = LSPSDataset(write_lsps(), split='test', pipeline=load_pipeline)
     truth = dataset.metainfo['search']
@@ -83,8 +86,11 @@ def test_missing_files(write_lsps: Callable) -> None:
         LSPSDataset(root)
 
 
-def test_name_without_camera(write_lsps: Callable) -> None:
-    frames = {'street.jpg': [(1, (1, 1, 9, 9))]}
+@pytest.mark.parametrize(
+    'name', ['street.jpg', 'a_1_\u00b2_x.jpg', f'a_1_{10**19}_x.jpg']
+)
+def test_name_without_camera(write_lsps: Callable, name: str) -> None:
+    frames = {name: [(1, (1, 1, 9, 9))]}
     with pytest.raises(DatasetError, match='its name has no camera'):
         LSPSDataset(write_lsps(train=frames))
 
@@ -93,4 +99,52 @@ def test_binary_file(write_lsps: Callable) -> None:
     root = write_lsps()
     (root / 'train_frame_id.txt').write_bytes(b'\xff\xfe\x00')
     with pytest.raises(DatasetError, match='is not text'):
+        LSPSDataset(root)
+
+
+@pytest.mark.parametrize(
+    ('file', 'text', 'split', 'message'),
+    [
+        ('train_shape.txt', 'a_1_3_x.jpg\t0\t120\n', 'train', 'height, width'),
+        ('train_shape.txt', 'a_1_3_x.jpg\t-5\t9\n', 'train', 'height, width'),
+        ('train_shape.txt', f'a_1_3_x.jpg\t9\t{2**31}\n', 'train', 'height, '),
+        ('train_frame_id.txt', f'a_1_3_x.jpg\t{2**53}\n', 'train', 'integers'),
+        ('train_frame_id.txt', 'a_1_3_x.jpg\t1_0\n', 'train', 'integers'),
+        (
+            'train_frame_id.txt',
+            f'a_1_3_x.jpg\t{"9" * 5000}\n',
+            'train',
+            'integers',
+        ),
+        (
+            'train_frame_coord.txt',
+            'a_1_3_x.jpg\t1\t2\t3\t1_0',
+            'train',
+            'four',
+        ),
+        (QUERIES, f'{10**30}\tt_1_3_x.jpg\t1\t2\t9\t9\n', 'test', 'is'),
+        (QUERIES, '21\tt_1_3_x.jpg\t1\t2\tinf\t9\n', 'test', 'finite'),
+        (QUERIES, '21\tt_1_3_x.jpg\t1\t2\t1e39\t9\n', 'test', 'finite'),
+        (
+            QUERIES,
+            '21\tt_1_3_x.jpg\t1e9\t2\t1000000009\t9\n',
+            'test',
+            'in single precision',
+        ),
+    ],
+)
+def test_numbers_beyond_all(
+    write_lsps: Callable, file: str, text: str, split: str, message: str
+) -> None:
+    root = write_lsps()
+    (root / file).write_text(text)
+    with pytest.raises(DatasetError, match=message):
+        LSPSDataset(root, split=split)
+
+
+def test_folder_in_the_place_of_a_file(write_lsps: Callable) -> None:
+    root = write_lsps()
+    (root / 'train_frame_id.txt').unlink()
+    (root / 'train_frame_id.txt').mkdir()
+    with pytest.raises(DatasetError, match='train_frame_id.txt: cannot be re'):
         LSPSDataset(root)

@@ -274,3 +274,53 @@ def test_training_subset(write_prw: Callable) -> None:
 def test_no_training_frame_left(write_prw: Callable) -> None:
     with pytest.raises(ValueError, match='no training frame has a box'):
         PRWDataset(write_prw(train={'c1s1_000001': []}))
+
+
+@pytest.mark.parametrize(
+    ('row', 'message'),
+    [
+        ([1e300, 1, 1, 9, 9], 'no numbers or ids'),
+        ([2.0**53, 1, 1, 9, 9], 'no numbers or ids'),
+        ([1, 1, 1, np.inf, 9], 'no numbers or ids'),
+        # Finite and not empty, but not so in single precision.
+        ([1, 1, 1, 1e39, 9], 'in single precision'),
+        ([1, 1e9, 1, 10, 9], 'in single precision'),
+    ],
+)
+def test_numbers_beyond_all(
+    write_prw: Callable, row: list, message: str
+) -> None:
+    with pytest.raises(DatasetError, match=message):
+        PRWDataset(write_prw(train={'c1s1_000001': [row]}))
+
+
+@pytest.mark.parametrize(
+    ('name', 'message'),
+    [
+        ('c99999999999s1_1', "frame name 'c99999999999s1_1.jpg'"),
+        ('c\u0663s1_1', 'c<camera>s<sequence>'),
+        ('c1s1\0_1', 'a file name'),
+        ('c1s1_\ud800', 'a file name'),
+    ],
+)
+def test_names_that_no_file_has(
+    write_prw: Callable, name: str, message: str
+) -> None:
+    root = write_prw()
+    with pytest.MonkeyPatch.context() as patch:
+        # scipy would not store all of them.
+        patch.setattr('mmps.datasets.prw.cell_strings', lambda _: [name])
+        with pytest.raises(DatasetError, match=message):
+            PRWDataset(root)
+
+
+def test_queries_are_plain_numbers(write_prw: Callable) -> None:
+    queries = [
+        (10**30, 10, 20, 30, 60, 'c1s1_000010'),
+        ('1_1', 10, 20, 30, 60, 'c1s1_000010'),
+        ('\u0661\u0661', 10, 20, 30, 60, 'c1s1_000010'),
+        (11, '1_0', 20, 30, 60, 'c1s1_000010'),
+        (11, 'nan', 20, 30, 60, 'c1s1_000010'),
+    ]
+    with pytest.raises(DatasetError, match='5 faults'):
+        PRWDataset(write_prw(queries=queries), split='test')

@@ -159,15 +159,51 @@ def test_broken_files_are_named(gallery, tmp_path, kind, harm):
         (dict(metric='angle'), 'metric'),
         (dict(segments=['../../etc/passwd']), 'segments'),
         (dict(segments=None), 'segments'),
+        (dict(segments=['00000000'] * 2), 'each once'),
+        (dict(segments=['\u0660' * 8]), 'segments'),
+        (dict(segments=['0' * 300]), 'segments'),
+        (dict(replaces=['00000009']), 'none of the segments'),
+        (dict(dtype='float16'), 'float32 numbers, the header says float16'),
+        (dict(dim=8.0), 'dim'),
+        (dict(dim=True), 'dim'),
+        (dict(model=None), 'model: expected a text'),
+        (dict(model=['m']), 'model: expected a text'),
+        (dict(root=5), 'root: expected a text'),
+        (dict(threshold='0.5'), 'threshold: expected a number'),
+        (dict(threshold=float('nan')), 'threshold: expected a number'),
+        (dict(det_thr=10**400), 'det_thr: expected a number'),
+        (dict(created=None), 'created: expected a number'),
     ],
 )
 def test_broken_header_is_refused(gallery, tmp_path, change, message):
     fill(gallery, 1)
     gallery.close()
     path = tmp_path / 'g' / 'gallery.json'
-    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    content = json.loads(path.read_text()) | change
+    del content['checksum']
+    path.write_text(json.dumps(content))
     with pytest.raises(GalleryError, match=message):
         open_gallery(tmp_path / 'g')
+
+
+def test_manifest_is_compared_with_its_checksum(gallery, tmp_path):
+    fill(gallery, 2)
+    gallery.add([Frame('f0000')], rows_of('f0000', seed=1))
+    gallery.close()
+    path = tmp_path / 'g' / 'gallery.json'
+    content = json.loads(path.read_text())
+    assert content['replaces']
+    # Without it the rows that were replaced would be there again.
+    changed = content | dict(replaces=[])
+    path.write_text(json.dumps(changed))
+    with pytest.raises(GalleryError, match='another checksum'):
+        open_gallery(tmp_path / 'g')
+    # A value changed on purpose, and galleries of before.
+    del content['checksum']
+    path.write_text(json.dumps(content | dict(model='renamed')))
+    with open_gallery(tmp_path / 'g') as gallery:
+        assert gallery.header.model == 'renamed'
+        assert len(gallery) == 4
 
 
 def test_manifest_that_is_no_json(gallery, tmp_path):

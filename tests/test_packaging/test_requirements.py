@@ -14,7 +14,7 @@ from packaging.version import Version
 from mmps import VERSION_BOUNDS
 
 ROOT = Path(__file__).resolve().parents[2]
-EXTRAS = ('optional', 'milvus', 'ray', 'video', 'web')
+EXTRAS = ('optional', 'milvus', 'onnx', 'ray', 'video', 'web')
 FILES = ('build', 'mminstall', 'runtime', *EXTRAS, 'tests')
 FRAMEWORKS = {'torch', 'mmengine', 'mmcv', 'mmdet', 'cv2'}
 
@@ -105,8 +105,8 @@ def test_every_import_of_the_package_is_a_dependency():
 def test_extras_are_imported_only_where_they_are_used():
     """A plain installation has none of them."""
     extras = {
-        'fastapi', 'lap', 'milvus_lite', 'pydantic', 'pymilvus', 'ray',
-        'starlette', 'uvicorn',
+        'fastapi', 'lap', 'milvus_lite', 'onnx', 'onnxruntime',
+        'onnxscript', 'pydantic', 'pymilvus', 'ray', 'starlette', 'uvicorn',
     }  # fmt: skip
     code = f"""
 import sys
@@ -116,7 +116,7 @@ class Refuse:
             raise ModuleNotFoundError(f'no {{name}}', name=name)
 sys.meta_path.insert(0, Refuse())
 import mmps.cli.search_commands, mmps.apis.person_searcher, mmps.gallery
-import mmps.testing.painted, mmps.gallery.exact
+import mmps.testing.painted, mmps.gallery.exact, mmps.deploy
 from mmps.utils.quiet import import_parts
 import_parts()
 """

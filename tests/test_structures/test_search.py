@@ -126,3 +126,25 @@ def test_ranges_and_frame_of_rows():
     assert ranges(starts, counts).tolist() == wanted
     assert ranges(np.array([], int), np.array([], int)).tolist() == []
     assert frame_of_rows(np.array([0, 2, 2, 3])).tolist() == [0, 0, 2]
+
+
+@pytest.mark.parametrize(
+    'row',
+    [
+        [0, 0, 5, np.nan],
+        [np.nan, 0, 5, 5],
+        [np.nan, np.nan, np.nan, 5],
+        [0, 0, np.inf, 5],
+        [-np.inf, 0, np.inf, 5],
+        [5, 0, 4, 5],
+        [0, 5, 5, 4],
+    ],
+)
+def test_entries_have_a_box_or_none(row):
+    """Half a box could not be found, and would lower the recall."""
+    boxes = np.full((3, 4), np.nan, np.float32)
+    boxes[0] = 0, 0, 9, 9
+    GallerySet([0, 3], np.arange(3), boxes)
+    boxes[1] = row
+    with pytest.raises(ValueError, match='bboxes: row 1 is'):
+        GallerySet([0, 3], np.arange(3), boxes)

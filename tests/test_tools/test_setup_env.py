@@ -20,7 +20,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / 'tools' / 'setup_env.py'
-EXTRAS = ('optional', 'milvus', 'ray', 'video', 'web')
+EXTRAS = ('optional', 'milvus', 'onnx', 'ray', 'video', 'web')
 REQUIREMENTS = ('build', 'mminstall', 'runtime', *EXTRAS, 'tests')
 
 FAKE_PYTHON = r"""#!{python} -IS

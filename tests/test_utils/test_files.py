@@ -1,3 +1,4 @@
+import errno
 import os
 
 import pytest
@@ -25,3 +26,11 @@ def test_failure_leaves_the_old_file(tmp_path):
         write_whole(path, write)
     assert path.read_bytes() == b'old'
     assert os.listdir(tmp_path) == ['a.txt']
+
+
+def test_a_full_disk_is_named(tmp_path):
+    def write(file):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    with pytest.raises(OSError, match=r"No space.*: '.*a\.txt'"):
+        write_whole(tmp_path / 'a.txt', write)

@@ -13,7 +13,7 @@ class ChannelsLastHook(Hook):
     """Keep the model's 4-d weights, and so its maps, in channels-last order.
 
     Results stay the same but for rounding, and so does the state dict. PCNet
-    gains on a CPU, two-stage methods do not; docs/deploy.md has figures.
+    gains a seventh on a CPU, a fifth in training; docs/deploy.md has more.
     """
 
     def before_run(self, runner: Runner) -> None:

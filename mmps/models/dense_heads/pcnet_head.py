@@ -366,7 +366,11 @@ class PCNetHead(SearchPredictionMixin, RetinaHead):
         """f from f', per image; candidates are means over the anchors."""
         if self.aggregation is None:
             return list(own)
-        return self.aggregation(own, boxes, [f.mean(1) for f in feats])
+        if self.num_base_priors == 1:
+            maps = [f[:, 0] for f in feats]
+        else:
+            maps = [f.mean(1) for f in feats]
+        return self.aggregation(own, boxes, maps)
 
     @staticmethod
     def _unit(x: Tensor, norm: nn.Module | None) -> Tensor:

@@ -75,6 +75,41 @@ class SearchPredictionMixin:
 
         Embeddings of query boxes are written into the data samples.
         """
+        levels = [score[0].numel() for score in cls_scores]
+        results, own, boxes = [], [], []
+        for dense, sample in zip(
+            self.dense_outputs(cls_scores, bbox_preds, feats),
+            batch_data_samples,
+            strict=True,
+        ):
+            queries = boxes_in_input(sample, 'query_instances', dense.priors)
+            _, own_queries = self.own_of_boxes(queries, dense, sample)
+            if self.test_cfg.get('use_gt_boxes', False):
+                found, own_found = self._annotated(dense, sample)
+            else:
+                found, own_found = self._detect(dense, levels, sample)
+            results.append(found)
+            own.append(torch.cat((own_found, own_queries)))
+            boxes.append(torch.cat((found.bboxes, queries)))
+        embedded = self.embed(own, boxes, feats)
+        if self.test_cfg.get('return_points', False):
+            self._add_points(results, feats, offsets)
+        for found, embeddings, sample in zip(
+            results, embedded, batch_data_samples, strict=True
+        ):
+            found.embeddings = embeddings[: len(found)]
+            del found.anchors
+            if 'query_instances' in sample:
+                sample.query_instances.embeddings = embeddings[len(found) :]
+        return results
+
+    def dense_outputs(
+        self,
+        cls_scores: list[Tensor],
+        bbox_preds: list[Tensor],
+        feats: list[Tensor],
+    ) -> list['DenseOutputs']:
+        """Outputs of :meth:`forward` in anchor order, per image."""
         priors = cat_boxes(
             self.prior_generator.grid_priors(
                 [score.shape[-2:] for score in cls_scores],
@@ -86,37 +121,27 @@ class SearchPredictionMixin:
             _flatten_predictions(cls_scores, 1).sigmoid(),
             _flatten_predictions(bbox_preds, 4),
             flatten_maps(feats),
-            batch_data_samples,
             strict=True,
         )
-        levels = [score[0].numel() for score in cls_scores]
-        results, own, boxes = [], [], []
-        for scores, deltas, maps, sample in per_image:
-            dense = _Dense(scores, deltas, priors, maps)
-            queries = boxes_in_input(sample, 'query_instances', priors)
-            _, own_queries = self._own_of_boxes(queries, dense, sample)
-            if self.test_cfg.get('use_gt_boxes', False):
-                found, own_found = self._annotated(dense, sample)
-            else:
-                found, own_found = self._detect(dense, levels, sample)
-            results.append(found)
-            own.append(torch.cat((own_found, own_queries)))
-            boxes.append(torch.cat((found.bboxes, queries)))
-        embedded = self._aggregate(own, boxes, feats)
-        if self.test_cfg.get('return_points', False):
-            self._add_points(results, feats, offsets)
-        for found, embeddings, sample in zip(
-            results, embedded, batch_data_samples, strict=True
-        ):
-            embeddings = self._unit(embeddings, self.reid_norm)
-            found.embeddings = embeddings[: len(found)]
-            del found.anchors
-            if 'query_instances' in sample:
-                sample.query_instances.embeddings = embeddings[len(found) :]
-        return results
+        return [
+            DenseOutputs(scores, deltas, priors, maps)
+            for scores, deltas, maps in per_image
+        ]
+
+    def embed(
+        self,
+        own: Sequence[Tensor],
+        boxes: Sequence[Tensor],
+        feats: list[Tensor],
+    ) -> list[Tensor]:
+        """Unit embeddings f of boxes from their features f', per image."""
+        return [
+            self._unit(f, self.reid_norm)
+            for f in self._aggregate(own, boxes, feats)
+        ]
 
     def _detect(
-        self, dense: '_Dense', levels: list[int], sample: DetDataSample
+        self, dense: 'DenseOutputs', levels: list[int], sample: DetDataSample
     ) -> tuple[InstanceData, Tensor]:
         """Detections of one image, in input pixels, and their f' (n, D)."""
         cfg = self.test_cfg
@@ -153,11 +178,11 @@ class SearchPredictionMixin:
         return found, own
 
     def _annotated(
-        self, dense: '_Dense', sample: DetDataSample
+        self, dense: 'DenseOutputs', sample: DetDataSample
     ) -> tuple[InstanceData, Tensor]:
         """The annotated boxes in the place of detections."""
         boxes = boxes_in_input(sample, 'gt_instances', dense.priors)
-        anchors, own = self._own_of_boxes(boxes, dense, sample)
+        anchors, own = self.own_of_boxes(boxes, dense, sample)
         found = InstanceData(
             bboxes=boxes,
             scores=boxes.new_ones(len(boxes)),
@@ -166,11 +191,12 @@ class SearchPredictionMixin:
         )
         return found, own
 
-    def _own_of_boxes(
-        self, boxes: Tensor, dense: '_Dense', sample: DetDataSample
+    def own_of_boxes(
+        self, boxes: Tensor, dense: 'DenseOutputs', sample: DetDataSample
     ) -> tuple[Tensor, Tensor]:
         """Anchors whose decoded boxes fit given boxes best, and their f'."""
-        if len(boxes) == 0:
+        # Not len(): export would fix the number of boxes.
+        if boxes.size(0) == 0:
             return boxes.new_zeros(0, dtype=torch.long), dense.feats[:0]
         decoded = self.bbox_coder.decode(
             dense.priors, dense.deltas, max_shape=sample.img_shape
@@ -203,7 +229,7 @@ class SearchPredictionMixin:
             )
 
 
-class _Dense(NamedTuple):
+class DenseOutputs(NamedTuple):
     """What a head says at every anchor of one image, fp32 but for feats."""
 
     scores: Tensor

@@ -26,30 +26,64 @@ def deform_conv2d_by_sampling(
         Tensor: (N, O, H, W).
     """
     num, channels, height, width = x.shape
-    kernel = weight.size(-1)
-    taps = kernel * kernel
-    ys, xs = kernel_grid(kernel, padding, x.device, x.dtype)
-    offset = offset.reshape(num, taps, 2, height, width)
-    rows = torch.arange(height, device=x.device, dtype=x.dtype)
-    cols = torch.arange(width, device=x.device, dtype=x.dtype)
-    y = offset[:, :, 0] + ys[:, None, None] + rows[:, None]
-    x_pos = offset[:, :, 1] + xs[:, None, None] + cols
-    # align_corners=False puts cell i at (2i + 1) / size - 1.
-    grid = torch.stack(
-        ((2 * x_pos + 1) / width - 1, (2 * y + 1) / height - 1), dim=-1
-    )
+    grid = _sampling_grid(x, offset, weight.size(-1), padding)
+    if not torch.is_grad_enabled():
+        with torch.autocast(x.device.type, enabled=False):
+            return torch.stack(
+                [_one_image(*pair, weight) for pair in zip(x, grid)]
+            )
     with torch.autocast(x.device.type, enabled=False):
         sampled = F.grid_sample(
             x,
-            grid.reshape(num, taps * height, width, 2),
+            grid.flatten(1, 2),
             mode='bilinear',
             padding_mode='zeros',
             align_corners=False,
         )
     # As a 1x1 convolution: no copy of the samples, and bf16 under autocast.
     return F.conv2d(
-        sampled.reshape(num, channels * taps, height, width),
-        weight.reshape(weight.size(0), channels * taps, 1, 1),
+        sampled.reshape(num, -1, height, width),
+        weight.reshape(weight.size(0), -1, 1, 1),
+    )
+
+
+def _one_image(x: Tensor, grid: Tensor, weight: Tensor) -> Tensor:
+    """The same for one image (C, H, W), without gradients, in fp32.
+
+    Torch spreads `grid_sample` over the batch: here that are the points of
+    one row of the kernel. Their samples are all that is held at a time.
+    """
+    channels, height, width = x.shape
+    out = x.new_zeros(weight.size(0), height * width)
+    for row, points in zip(weight.unbind(2), grid.split(weight.size(-1))):
+        sampled = F.grid_sample(
+            x.expand(len(points), -1, -1, -1),
+            points,
+            mode='bilinear',
+            padding_mode='zeros',
+            align_corners=False,
+        )
+        # (O, C, k) to columns in the order of the samples, points first.
+        out = out.addmm(
+            row.transpose(1, 2).flatten(1), sampled.view(-1, height * width)
+        )
+    return out.view(-1, height, width)
+
+
+def _sampling_grid(
+    x: Tensor, offset: Tensor, kernel: int, padding: int
+) -> Tensor:
+    """(N, K, H, W, 2) points as `grid_sample` wants them."""
+    height, width = x.shape[2:]
+    ys, xs = kernel_grid(kernel, padding, x.device, x.dtype)
+    offset = offset.unflatten(1, (-1, 2))
+    rows = torch.arange(height, device=x.device, dtype=x.dtype)
+    cols = torch.arange(width, device=x.device, dtype=x.dtype)
+    y = offset[:, :, 0] + ys[:, None, None] + rows[:, None]
+    x_pos = offset[:, :, 1] + xs[:, None, None] + cols
+    # align_corners=False puts cell i at (2i + 1) / size - 1.
+    return torch.stack(
+        ((2 * x_pos + 1) / width - 1, (2 * y + 1) / height - 1), dim=-1
     )
 
 

@@ -1,10 +1,9 @@
 """Prediction of RoI heads that embed the people they find."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
-from mmdet.models.layers import multiclass_nms
 from mmdet.structures import DetDataSample, SampleList
 from mmdet.structures.bbox import bbox2roi, get_box_tensor, scale_boxes
 from mmdet.utils import InstanceList
@@ -12,6 +11,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from ..utils import boxes_in_input
+from .final_boxes import as_they_are, best_boxes, probability
 
 
 class SearchRoIPrediction:
@@ -56,8 +56,7 @@ class SearchRoIPrediction:
             list[InstanceData]: Per image ``bboxes``, ``scores``, ``labels``
             and ``embeddings`` (n, D).
         """
-        cfg = self.test_cfg
-        use_gt = cfg.get('use_gt_boxes', False)
+        use_gt = self.test_cfg.get('use_gt_boxes', False)
         boxes = [get_box_tensor(found.bboxes) for found in rpn_results_list]
         like = x[0].new_zeros(0, dtype=torch.float32)
         if use_gt:
@@ -77,42 +76,96 @@ class SearchRoIPrediction:
         ]
         both = [torch.cat(pair) for pair in zip(boxes, queries)]
         rois = bbox2roi(both)
-        maps = self.roi_maps(self.num_stages - 1, x, rois)
-        reid = self.embed(maps)
-        embeddings = reid.embeddings
-        if self.shallow is not None:
-            embeddings = combine(
-                embeddings,
-                self.shallow(x, rois).embeddings,
-                cfg.get('embedding', 'concat'),
-            )
-        last_logits, deltas = self.detect(self.num_stages - 1, maps, reid)
+        last_logits, deltas, embeddings_of = self.last_stage(x, rois)
         counts = [len(one) for one in both]
-        results = []
-        for found, seen, score, delta, vectors, sample in zip(
+        results, wanted, start = [], [], 0
+        for found, seen, score, delta, count, sample in zip(
             boxes,
             logits,
             last_logits.split(counts),
             deltas.split(counts),
-            embeddings.split(counts),
+            counts,
             batch_data_samples,
             strict=True,
         ):
             num = len(found)
+            rows = torch.arange(start, start + count, device=rois.device)
             if use_gt:
-                result = _as_they_are(found, vectors[:num])
+                result, keep = as_they_are(found), rows[:num]
             else:
                 seen.append(score[:num])
-                result = self._select(
-                    found, seen, delta[:num], vectors[:num], sample
-                )
+                result, kept = self._select(found, seen, delta[:num], sample)
+                keep = rows[kept]
             if rescale:
                 inverse = [1 / s for s in sample.scale_factor]
                 result.bboxes = scale_boxes(result.bboxes, inverse)
+            results.append(result)
+            wanted.append(torch.cat((keep, rows[num:])))
+            start += count
+        self._add_embeddings(
+            results, batch_data_samples, wanted, embeddings_of
+        )
+        return results
+
+    def _add_embeddings(
+        self,
+        results: InstanceList,
+        samples: SampleList,
+        wanted: list[Tensor],
+        embeddings_of: Callable[[Tensor], Tensor],
+    ) -> None:
+        """Embed per image the RoIs of the results, and then its queries."""
+        embeddings = embeddings_of(torch.cat(wanted))
+        weighted = self.test_cfg.get('confidence_weighted', False)
+        if self.test_cfg.get('use_gt_boxes', False):
+            weighted = False
+        for result, vectors, sample in zip(
+            results,
+            embeddings.split([len(rows) for rows in wanted]),
+            samples,
+            strict=True,
+        ):
+            num = len(result)
+            result.embeddings = vectors[:num]
+            if weighted:
+                result.embeddings = vectors[:num] * result.scores[:, None]
             if 'query_instances' in sample:
                 sample.query_instances.embeddings = vectors[num:]
-            results.append(result)
-        return results
+
+    def last_stage(
+        self, x: Sequence[Tensor], rois: Tensor
+    ) -> tuple[Tensor, Tensor, Callable[[Tensor], Tensor]]:
+        """What the last stage says of RoIs.
+
+        Args:
+            x: Levels of the neck.
+            rois: (n, 5), image index and xyxy.
+
+        Returns:
+            (n, 2) logits, (n, 4) deltas, and a function from indices (k,) of
+            RoIs to their embeddings (k, D) to search by. What detection does
+            not need is computed for these RoIs only.
+        """
+        stage = self.num_stages - 1
+        maps = self.roi_maps(stage, x, rois)
+        reid = None
+        if getattr(self.bbox_head[stage], 'needs_reid', False):
+            reid = self.embed(maps)
+
+        def embeddings_of(index: Tensor) -> Tensor:
+            if reid is None:
+                deep = self.embed([m[index] for m in maps]).embeddings
+            else:
+                deep = reid.embeddings[index]
+            if self.shallow is None:
+                return deep
+            return combine(
+                deep,
+                self.shallow(x, rois[index]).embeddings,
+                self.test_cfg.get('embedding', 'concat'),
+            )
+
+        return *self.detect(stage, maps, reid), embeddings_of
 
     def _refine(
         self,
@@ -135,18 +188,19 @@ class SearchRoIPrediction:
         for i, (score, delta) in enumerate(
             zip(scores.split(counts), deltas.split(counts))
         ):
-            found = self._decode(stage, boxes[i], delta, samples[i])
+            found = self.decode(stage, boxes[i], delta, samples[i])
             logits[i].append(score)
             if prune is not None:
-                keep = _nms(found, _probability(score), prune)[1]
+                keep = best_boxes(found, probability(score), prune)[1]
                 found = found[keep]
                 logits[i] = [seen[keep] for seen in logits[i]]
             refined.append(found)
         return refined
 
-    def _decode(
+    def decode(
         self, stage: int, boxes: Tensor, deltas: Tensor, sample: DetDataSample
     ) -> Tensor:
+        """(n, 4) boxes of a stage, inside the sample's ``img_shape``."""
         coder = self.bbox_head[stage].bbox_coder
         decoded = coder.decode(
             boxes.float(), deltas.float(), max_shape=sample.img_shape
@@ -158,30 +212,31 @@ class SearchRoIPrediction:
         boxes: Tensor,
         logits: list[Tensor],
         deltas: Tensor,
-        embeddings: Tensor,
         sample: DetDataSample,
-    ) -> InstanceData:
-        """Detections of one image from what its last boxes gave."""
-        boxes = self._decode(self.num_stages - 1, boxes, deltas, sample)
-        choice = self.test_cfg.get('score_from', 'last')
-        if choice == 'mean':
-            score = _probability(torch.stack(logits).float().mean(0))
-        else:
-            score = _probability(logits[0 if choice == 'first' else -1])
-            pixelwise = getattr(self.bbox_head[-1], 'pixelwise', False)
-            if choice == 'last' and pixelwise and len(score):
-                # NAE+: relative to the image's best.
-                score = score / score.max()
-        dets, keep = _nms(boxes, score, self.test_cfg)
-        embeddings = embeddings[keep]
-        if self.test_cfg.get('confidence_weighted', False):
-            embeddings = embeddings * dets[:, 4:]
-        return InstanceData(
+    ) -> tuple[InstanceData, Tensor]:
+        """Detections of one image, and which of its last boxes they were."""
+        boxes = self.decode(self.num_stages - 1, boxes, deltas, sample)
+        dets, keep = best_boxes(
+            boxes, self.person_score(logits), self.test_cfg
+        )
+        found = InstanceData(
             bboxes=dets[:, :4],
             scores=dets[:, 4],
             labels=torch.zeros_like(keep),
-            embeddings=embeddings,
         )
+        return found, keep
+
+    def person_score(self, logits: list[Tensor]) -> Tensor:
+        """(n,) score of the boxes of one image, from (n, 2) per stage."""
+        choice = self.test_cfg.get('score_from', 'last')
+        if choice == 'mean':
+            return probability(torch.stack(logits).float().mean(0))
+        score = probability(logits[0 if choice == 'first' else -1])
+        pixelwise = getattr(self.bbox_head[-1], 'pixelwise', False)
+        if choice == 'last' and pixelwise and len(score):
+            # NAE+: relative to the image's best.
+            score = score / score.max()
+        return score
 
 
 def combine(deep: Tensor, shallow: Tensor, how: str) -> Tensor:
@@ -200,31 +255,3 @@ def combine(deep: Tensor, shallow: Tensor, how: str) -> Tensor:
     if how == 'mean':
         return F.normalize(deep + shallow, dim=1)
     return deep if how == 'deep' else shallow
-
-
-def _probability(logits: Tensor) -> Tensor:
-    """(n, 2) logits to the (n,) probability of a person."""
-    return logits.float().softmax(1)[:, 0]
-
-
-def _nms(boxes: Tensor, score: Tensor, cfg: dict) -> tuple[Tensor, Tensor]:
-    """(k, 5) boxes and scores that stay, best first, and their indices."""
-    dets, _, keep = multiclass_nms(
-        boxes,
-        torch.stack((score, 1 - score), 1),
-        cfg.get('score_thr', 0.0),
-        cfg['nms'],
-        cfg.get('max_per_img', -1),
-        return_inds=True,
-    )
-    return dets, keep
-
-
-def _as_they_are(boxes: Tensor, embeddings: Tensor) -> InstanceData:
-    """Annotated boxes in the place of detections."""
-    return InstanceData(
-        bboxes=boxes,
-        scores=boxes.new_ones(len(boxes)),
-        labels=torch.zeros(len(boxes), dtype=torch.long, device=boxes.device),
-        embeddings=embeddings,
-    )

@@ -17,7 +17,7 @@ from torch import Tensor
 from mmps.registry import MODELS
 
 from ..layers.reid_features import ReIDFeatures
-from ..utils import not_bfloat16
+from ..utils import for_roi_align
 from .search_prediction import SearchRoIPrediction
 from .stages import check_stages, per_stage
 
@@ -143,7 +143,7 @@ class SearchRoIHead(SearchRoIPrediction, BaseRoIHead):
             One or two maps (n, C, h, w).
         """
         extractor = self.bbox_roi_extractor[stage]
-        levels = [not_bfloat16(level) for level in x[: extractor.num_inputs]]
+        levels = [for_roi_align(level) for level in x[: extractor.num_inputs]]
         maps = [extractor(levels, rois)]
         if self.attention:
             maps = [self.attention[stage](maps[0])]

@@ -41,6 +41,42 @@ def test_equals_operator_in_values_and_gradients(kernel, size, spread):
             torch.testing.assert_close(one, two, atol=1e-4, rtol=1e-3)
 
 
+@pytest.mark.parametrize('kernel', [1, 3, 5])
+@pytest.mark.parametrize('num', [1, 3])
+def test_without_gradients_the_same(kernel, num):
+    ours, _ = make_pair(kernel)
+    x = torch.randn(num, 6, 9, 7)
+    offset = 2 * torch.randn(num, 2 * kernel * kernel, 9, 7)
+    want = ours(x, offset)
+    with torch.no_grad():
+        got = ours(x, offset)
+        with torch.autocast('cpu', dtype=torch.bfloat16):
+            under_autocast = ours(x, offset)
+    torch.testing.assert_close(got, want.detach(), atol=1e-5, rtol=1e-5)
+    # What is searched by stays in fp32.
+    torch.testing.assert_close(under_autocast, got, rtol=0, atol=0)
+
+
+def test_without_gradients_fewer_samples_are_held():
+    ours, _ = make_pair(channels=32, out=1)
+    x, offset = torch.randn(1, 32, 64, 64), torch.randn(1, 18, 64, 64)
+    held = []
+    for grad in (True, False):
+        with (
+            torch.set_grad_enabled(grad),
+            torch.profiler.profile(profile_memory=True) as prof,
+        ):
+            ours(x, offset)
+        held.append(
+            max(
+                event.self_cpu_memory_usage
+                for event in prof.events()
+                if event.name == 'aten::grid_sampler_2d'
+            )
+        )
+    assert held[0] == pytest.approx(3 * held[1])
+
+
 def test_equals_a_loop_over_points():
     ours, _ = make_pair()
     x = torch.randn(1, 6, 4, 5)

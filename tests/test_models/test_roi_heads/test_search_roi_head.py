@@ -338,6 +338,46 @@ def test_detections_and_queries_equal_a_loop():
             assert overlaps.fill_diagonal_(0).max() <= 0.4
 
 
+@pytest.mark.parametrize('name', METHODS)
+def test_only_what_is_kept_is_embedded(name, monkeypatch):
+    model = method(name).eval()
+    head = model.roi_head
+    head.test_cfg.update(max_per_img=3, nms=dict(iou_threshold=0.9))
+    inputs, samples = demo_search_samples((3, 2), SIZE, queries=(2, 0))
+    seen, last_stage = {}, head.last_stage
+
+    def spy(part):
+        def count(module, args, output):
+            seen[part] = len(output.embeddings)
+
+        return count
+
+    head.reid_head.register_forward_hook(spy('deep'))
+    if head.shallow is not None:
+        head.shallow.register_forward_hook(spy('shallow'))
+
+    def of_all(x, rois):
+        *found, embeddings_of = last_stage(x, rois)
+        every = embeddings_of(torch.arange(len(rois)))
+        return *found, lambda index: every[index]
+
+    with torch.no_grad():
+        few = deepcopy(model.predict(inputs, samples))
+        counts = dict(seen)
+        monkeypatch.setattr(head, 'last_stage', of_all)
+        every = model.predict(inputs, samples)
+    kept = sum(len(one.pred_instances) for one in few)
+    assert kept == 6 < seen['deep']
+    for part, count in counts.items():
+        if part == 'shallow' or not head.bbox_head[-1].needs_reid:
+            assert count == kept + 2
+    for one, other in zip(few, every):
+        for field in ('pred_instances', 'query_instances'):
+            torch.testing.assert_close(
+                one.get(field).embeddings, other.get(field).embeddings
+            )
+
+
 @pytest.mark.parametrize('stages', [1, 2])
 def test_a_batch_of_two_equals_two_batches(stages):
     model = make(stages).eval()

@@ -1,0 +1,170 @@
+"""Detectors as plain functions of pixels, for one image of one size.
+
+They predict as the detectors themselves do, with tensors of fixed size up to
+the last step; their parts are the detectors' own.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from mmdet.structures import DetDataSample
+from mmdet.structures.bbox import bbox2roi, cat_boxes, get_box_tensor
+from torch import Tensor, nn
+
+from mmps.models.dense_heads.search_boxes import average_neighbours
+from mmps.models.roi_heads.final_boxes import probability
+
+from .layers import Pixels
+from .selection import best_of_levels, select
+
+
+class SearchGraph(nn.Module):
+    """From one image to its people, or to embeddings of given boxes.
+
+    Args:
+        model: A detector whose layers can be exported.
+        size: Height and width of the image.
+    """
+
+    def __init__(self, model: nn.Module, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.model = model
+        self.pixels = Pixels(model.data_preprocessor)
+        self.sample = DetDataSample(
+            metainfo=dict(img_shape=size, scale_factor=(1.0, 1.0))
+        )
+
+    def forward(
+        self, image: Tensor, boxes: Tensor | None = None
+    ) -> Tensor | tuple[Tensor, Tensor, Tensor]:
+        """Detect, or embed.
+
+        Args:
+            image: (1, 3, H, W) BGR in 0..255.
+            boxes: (q, 4) xyxy in pixels of the image. Defaults to None.
+
+        Returns:
+            (n, 4) boxes, (n,) scores and (n, D) embeddings, best first; or
+            (q, D) embeddings of the given boxes.
+        """
+        maps = self.model.extract_feat(self.pixels(image))
+        if boxes is not None:
+            return self.embed(maps, boxes)
+        *found, valid = self.detect(maps)
+        rows = valid.nonzero()[:, 0]
+        return tuple(x[rows] for x in found)
+
+
+class OneStageGraph(SearchGraph):
+    """Of a single-stage detector with a :class:`PCNetHead`."""
+
+    def detect(self, x: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Neck levels to K boxes, scores, embeddings, and which are valid."""
+        head, cfg = self.model.bbox_head, self.model.bbox_head.test_cfg
+        scores, deltas, feats, _ = head(x)
+        (dense,) = head.dense_outputs(scores, deltas, feats)
+        kept, _ = best_of_levels(
+            dense.scores[:, 0].split([s.numel() for s in scores]),
+            cfg.get('nms_pre', 1000),
+        )
+        boxes = head.bbox_coder.decode(
+            dense.priors[kept],
+            dense.deltas[kept],
+            max_shape=self.sample.img_shape,
+        )
+        scores = dense.scores[kept, 0]
+        chosen, valid = select(boxes, scores, cfg)
+        found = boxes[chosen]
+        own = dense.feats[kept][chosen].float()
+        threshold = cfg.get('average_iou_thr')
+        if threshold is not None:
+            # Only what is above the threshold of scores is a neighbour.
+            far = (scores <= cfg.get('score_thr', 0))[:, None]
+            own = average_neighbours(
+                own,
+                found,
+                dense.feats[kept],
+                boxes.masked_fill(far, 0),
+                threshold,
+            )
+        (embeddings,) = head.embed([own], [found], feats)
+        return found, scores[chosen], embeddings, valid
+
+    def embed(self, x: Sequence[Tensor], boxes: Tensor) -> Tensor:
+        """Neck levels and (q, 4) boxes to (q, D) embeddings."""
+        head = self.model.bbox_head
+        scores, deltas, feats, _ = head(x)
+        (dense,) = head.dense_outputs(scores, deltas, feats)
+        own = head.own_of_boxes(boxes, dense, self.sample)[1]
+        return head.embed([own], [boxes], feats)[0]
+
+
+class TwoStageGraph(SearchGraph):
+    """Of a two-stage detector with a :class:`SearchRoIHead`."""
+
+    def propose(self, x: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Neck levels to K proposals of the RPN, and which are valid."""
+        head, cfg = self.model.rpn_head, self.model.rpn_head.test_cfg
+        scores, deltas = head(x)
+        sizes = [s.shape[-2:] for s in scores]
+        priors = cat_boxes(
+            head.prior_generator.grid_priors(sizes, device=scores[0].device)
+        )
+        flat = [_in_anchor_order(s, head.cls_out_channels) for s in scores]
+        if head.use_sigmoid_cls:
+            flat = [s[:, 0].sigmoid() for s in flat]
+        else:
+            flat = [s.softmax(1)[:, 0] for s in flat]
+        deltas = torch.cat([_in_anchor_order(d, 4) for d in deltas])
+        kept, level = best_of_levels(flat, cfg.get('nms_pre', -1))
+        boxes = get_box_tensor(
+            head.bbox_coder.decode(
+                priors[kept], deltas[kept], max_shape=self.sample.img_shape
+            )
+        )
+        chosen, valid = select(
+            boxes,
+            torch.cat(flat)[kept],
+            cfg,
+            groups=level if len(flat) > 1 else None,
+        )
+        return boxes[chosen], valid
+
+    def detect(self, x: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Neck levels to K boxes, scores, embeddings, and which are valid."""
+        head, cfg = self.model.roi_head, self.model.roi_head.test_cfg
+        boxes, valid = self.propose(x)
+        seen: list[Tensor] = []
+        for stage in range(head.num_stages - 1):
+            maps = head.roi_maps(stage, x, bbox2roi([boxes]))
+            logits, deltas = head.detect(stage, maps, None)
+            boxes = head.decode(stage, boxes, deltas, self.sample)
+            seen.append(logits)
+            prune = cfg.get('before_last')
+            if prune is not None and stage == head.num_stages - 2:
+                chosen, valid = select(
+                    boxes, probability(logits), prune, valid
+                )
+                boxes = boxes[chosen]
+                seen = [logits[chosen] for logits in seen]
+        logits, deltas, embeddings_of = head.last_stage(x, bbox2roi([boxes]))
+        boxes = head.decode(head.num_stages - 1, boxes, deltas, self.sample)
+        scores = head.person_score([*seen, logits])
+        chosen, valid = select(boxes, scores, cfg, valid)
+        boxes, scores = boxes[chosen], scores[chosen]
+        embeddings = embeddings_of(chosen)
+        if cfg.get('confidence_weighted', False):
+            embeddings = embeddings * scores[:, None]
+        return boxes, scores, embeddings, valid
+
+    def embed(self, x: Sequence[Tensor], boxes: Tensor) -> Tensor:
+        """Neck levels and (q, 4) boxes to (q, D) embeddings."""
+        *_, embeddings_of = self.model.roi_head.last_stage(
+            x, bbox2roi([boxes])
+        )
+        return embeddings_of(torch.arange(boxes.size(0)))
+
+
+def _in_anchor_order(x: Tensor, size: int) -> Tensor:
+    """(1, A * size, H, W) to (anchors, size), fp32."""
+    return x[0].permute(1, 2, 0).reshape(-1, size).float()

@@ -1,0 +1,13 @@
+"""Data sets and pictures with damage at random; see mmps.testing.fuzzing."""
+
+import pytest
+
+
+@pytest.mark.parametrize('name', ['prw', 'cuhk', 'lsps', 'coco'])
+def test_damaged_data_sets(fuzz, name):
+    fuzz(name, 100)
+
+
+@pytest.mark.filterwarnings('ignore::UserWarning')  # of pillow
+def test_damaged_images(fuzz):
+    fuzz('images', 100)
