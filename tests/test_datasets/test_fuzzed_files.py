@@ -5,9 +5,9 @@ import pytest
 
 @pytest.mark.parametrize('name', ['prw', 'cuhk', 'lsps', 'coco'])
 def test_damaged_data_sets(fuzz, name):
-    fuzz(name, 100)
+    fuzz(name, 250)
 
 
 @pytest.mark.filterwarnings('ignore::UserWarning')  # of pillow
 def test_damaged_images(fuzz):
-    fuzz('images', 100)
+    fuzz('images', 250)

@@ -2,4 +2,4 @@
 
 
 def test_damaged_galleries(fuzz):
-    fuzz('gallery', 60)
+    fuzz('gallery', 100)

@@ -2,4 +2,4 @@
 
 
 def test_damaged_predictions(fuzz):
-    fuzz('predictions', 150)
+    fuzz('predictions', 300)

@@ -5,4 +5,4 @@ import pytest
 
 @pytest.mark.parametrize('name', ['checkpoint', 'options'])
 def test_damaged_input(fuzz, name):
-    fuzz(name, 100)
+    fuzz(name, 200)

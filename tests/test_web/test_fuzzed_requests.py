@@ -2,4 +2,4 @@
 
 
 def test_damaged_requests(fuzz):
-    fuzz('web', 30)
+    fuzz('web', 60)

@@ -119,7 +119,7 @@ def fuzz(name: str, args: argparse.Namespace) -> Tally:
     """Run a target's cases."""
     tally, start = Tally(name), time.monotonic()
     memory = args.memory * 2**20
-    with GuardedRunner(name, args.case_seconds, memory) as runner:
+    with GuardedRunner(TARGETS[name], args.case_seconds, memory) as runner:
         for number in track(range(args.count), name, transient=True):
             seeds = edits_of(name, args.seed, number)
             outcome = runner.run(seeds)

@@ -7,23 +7,23 @@ import tempfile
 from pathlib import Path
 
 from .cases import FAULT, CaseRunner, Outcome
-from .targets import TARGETS
+from .targets import Target
 
 
 class GuardedRunner:
     """A :class:`CaseRunner` in a child with limits, replaced when it dies.
 
     Args:
-        name: Of the target.
+        target: What is read.
         seconds: Time that one case may take. Defaults to 10.
         memory: Bytes that a case may have beside what the child holds when
             it is ready. Defaults to 1 GiB.
     """
 
     def __init__(
-        self, name: str, seconds: float = 10, memory: int = 2**30
+        self, target: Target, seconds: float = 10, memory: int = 2**30
     ) -> None:
-        self.name = name
+        self.target = target
         self.seconds = seconds
         self.memory = memory
         self._start()
@@ -68,7 +68,7 @@ class GuardedRunner:
         self._pipe, theirs = context.Pipe()
         self._child = context.Process(
             target=_serve,
-            args=(self.name, self._folder.name, theirs, self.memory),
+            args=(self.target, self._folder.name, theirs, self.memory),
             daemon=True,
         )
         self._child.start()
@@ -80,8 +80,8 @@ class GuardedRunner:
         return signal.Signals(-code).name if code < 0 else f'exit {code}'
 
 
-def _serve(name: str, folder: str, pipe: object, memory: int) -> None:
-    runner = CaseRunner(TARGETS[name], Path(folder) / 'files')
+def _serve(target: Target, folder: str, pipe: object, memory: int) -> None:
+    runner = CaseRunner(target, Path(folder) / 'files')
     held = int(Path('/proc/self/statm').read_text().split()[0])
     limit = held * resource.getpagesize() + memory
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -41,7 +42,7 @@ from .web import RequestRefusedError, read_requests, write_requests
 
 @dataclass(frozen=True)
 class Target:
-    """Something that is read from files.
+    """Something that is read from files; child processes get a copy.
 
     Args:
         name: For the command line.
@@ -59,26 +60,28 @@ class Target:
 def _dataset(
     name: str, write: Callable[[Path], None], kind: type, **options: str
 ) -> Target:
-    def read(folder: Path) -> str:
-        MMLogger.get_current_instance().setLevel(logging.ERROR)
-        parts = []
-        for split in ('train', 'test'):
-            args = {k: v.format(split=split) for k, v in options.items()}
-            if split == 'train':
-                args.pop('query_file', None)
-            dataset = kind(
-                data_root=str(folder),
-                split=split,
-                check_images=False,
-                filter_cfg=dict(filter_empty_gt=False),
-                # Sharing them between processes collects garbage, slowly.
-                serialize_data=False,
-                **args,
-            )
-            parts.append(check_dataset(dataset))
-        return digest(parts)
-
+    read = partial(_read_dataset, kind, options)
     return Target(name, write, read, (DatasetError,))
+
+
+def _read_dataset(kind: type, options: dict[str, str], folder: Path) -> str:
+    MMLogger.get_current_instance().setLevel(logging.ERROR)
+    parts = []
+    for split in ('train', 'test'):
+        args = {k: v.format(split=split) for k, v in options.items()}
+        if split == 'train':
+            args.pop('query_file', None)
+        dataset = kind(
+            data_root=str(folder),
+            split=split,
+            check_images=False,
+            filter_cfg=dict(filter_empty_gt=False),
+            # Sharing them between processes collects garbage, slowly.
+            serialize_data=False,
+            **args,
+        )
+        parts.append(check_dataset(dataset))
+    return digest(parts)
 
 
 def _write_predictions(folder: Path) -> None:

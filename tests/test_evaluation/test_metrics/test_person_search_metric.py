@@ -212,11 +212,15 @@ def test_logs_a_table_with_the_threshold(truth, preds):
     handler = logging.Handler()
     handler.emit = lambda record: lines.append(record.getMessage())
     logger = MMLogger.get_current_instance()
+    # Another test's run may have made it quieter.
+    level = logger.level
+    logger.setLevel(logging.INFO)
     logger.addHandler(handler)
     try:
         evaluate(truth, to_samples(truth, preds), det_thr=0.55)
     finally:
         logger.removeHandler(handler)
+        logger.setLevel(level)
     [table] = [line for line in lines if 'detection score' in line]
     assert 'search: detection score >= 0.55; detection: score >= 0.01' in table
     assert all(name in table for name in ('mAP', 'top-10', 'labelled'))
