@@ -134,7 +134,10 @@ def test_two_edits_follow_each_other():
         one = edited(files, [seed])
         assert edited(files, [seed, 9]) != files
         assert edited(files, []) == files
-        assert files == {'a.txt': b'1 2 3\n4 5 6\n', 'b.json': b'{"a": [1, 2]}'}
+        assert files == {
+            'a.txt': b'1 2 3\n4 5 6\n',
+            'b.json': b'{"a": [1, 2]}',
+        }
         assert one.keys() <= files.keys()
 
 
