@@ -20,6 +20,7 @@ _TEXTS = (1, 2, 4, 16, 17, 18)
 _CELL, _STRUCT, _CHAR = 1, 2, 4
 _NUMERIC = range(6, 16)
 _COMPLEX = 0x800
+_USUAL_TAGS = (_UINT32, 8, _INT32, 8, _INT8, 0)
 _HEADER = 128
 _MAX_DIMS = 32
 _MAX_DEPTH = 16
@@ -94,6 +95,7 @@ class _Walker:
     def __init__(self, data: bytes, order: str) -> None:
         self.data = data
         self._pair = struct.Struct(f'{order}II').unpack_from
+        self._usual = struct.Struct(f'{order}6I2i2I').unpack_from
         self._order = order
 
     def words(self, at: int, end: int) -> tuple[int, int]:
@@ -138,6 +140,12 @@ class _Walker:
 
     def _head(self, at: int, end: int) -> tuple[int, int, int, str, int]:
         """Class, flags, number of values, name, and what follows."""
+        if at + 40 <= end:
+            # As nearly all begin: two dimensions, no name.
+            head = self._usual(self.data, at)
+            tags = head[:2] + head[4:6] + head[8:]
+            if tags == _USUAL_TAGS and min(head[6:8]) >= 0:
+                return head[2] & 255, head[2], head[6] * head[7], '', at + 40
         kind, size, place, at = self.tag(at, end)
         if kind != _UINT32 or size != 8:
             raise ValueError('flags of another form')
