@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mmengine.visualization import Visualizer
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -19,6 +20,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if 'gpu' in item.keywords:
             item.add_marker(skip)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown() -> None:
+    """Forget the test's visualizers.
+
+    mmengine keeps them by name, with the folder of their first use; the next
+    run in this process would write into it, or fail where it is gone.
+    """
+    for kind in (Visualizer, *Visualizer.__subclasses__()):
+        kind._instance_dict.clear()
 
 
 @pytest.fixture

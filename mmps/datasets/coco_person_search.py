@@ -10,7 +10,7 @@ from mmps.structures import UNLABELLED
 
 from .coco_queries import read_queries
 from .errors import FaultList
-from .frame_table import MAX_SIDE, FrameTable, offsets
+from .frame_table import MAX_SIDE, FrameTable, offsets, to_xyxy
 from .json_files import is_id, is_key, is_number, read_bbox, read_json
 from .person_search_dataset import PersonSearchDataset
 
@@ -229,7 +229,7 @@ def _read_people(
     owners = np.array(frames, dtype=np.int64)
     order = np.argsort(owners, kind='stable')
     xywh = np.array(boxes, dtype=np.float64).reshape(-1, 4)[order]
-    table.bboxes = np.hstack([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]])
+    table.bboxes = to_xyxy(xywh)
     table.raw_ids = np.array(ids, dtype=np.int64)[order]
     counts = np.bincount(owners, minlength=len(table.frame_names))
     table.splits = offsets(counts)

@@ -7,7 +7,7 @@ import numpy as np
 from mmps.structures import GallerySet
 
 from .errors import FaultList
-from .frame_table import FrameTable
+from .frame_table import FrameTable, to_xyxy
 from .json_files import is_id, is_key, read_bbox
 
 _QUERY = '{image_id or file_name, bbox [x, y, w, h], person_id}'
@@ -64,7 +64,7 @@ def read_queries(
         spelled.append(str(key))
     xywh = np.array(boxes, dtype=np.float64).reshape(-1, 4)
     table.query_frames = np.array(frames, dtype=np.int64)
-    table.query_bboxes = np.hstack([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]])
+    table.query_bboxes = to_xyxy(xywh)
     table.query_raw_ids = np.array(ids, dtype=np.int64)
     table.query_frame_names = spelled
     table.query_source = path
@@ -96,7 +96,7 @@ def _gallery(gallery: dict, index: dict, num_queries: int) -> GallerySet:
         raise ValueError('bboxes without area')
     boxes = np.full((len(image_ids), 4), np.nan, dtype=np.float32)
     with np.errstate(over='ignore'):  # GallerySet refuses infinity
-        boxes[rows] = np.hstack([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]])
+        boxes[rows] = to_xyxy(xywh)
     rest = gallery.get('rest_of_frames', False)
     if not isinstance(rest, bool):
         raise ValueError(f'rest_of_frames is {rest!r:.60}, no true or false')

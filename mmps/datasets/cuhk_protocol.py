@@ -10,7 +10,7 @@ import numpy as np
 from mmps.structures import GallerySet
 
 from .errors import FaultList
-from .frame_table import offsets
+from .frame_table import offsets, to_xyxy
 from .mat_files import OTHER_FORM, one_box, one_string, read_mat
 from .mat_stream import TextIndex, UnusualMatError, stream_struct
 
@@ -91,13 +91,11 @@ class Protocol:
             if -1 not in places:
                 faults.add(self.path, 'lists a query twice', 'each once')
             return None
-        boxes = self.boxes.copy()
-        boxes[:, 2:] += boxes[:, :2]
         try:
             return GallerySet(
                 splits=self.splits,
                 frames=self.frames,
-                bboxes=boxes,
+                bboxes=to_xyxy(self.boxes),
                 queries=np.array(places, dtype=np.int64),
             )
         except ValueError as error:

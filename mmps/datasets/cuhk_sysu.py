@@ -14,7 +14,7 @@ from mmps.structures import UNLABELLED, GallerySet
 
 from .cuhk_protocol import Protocol, person_ids, read_protocol
 from .errors import FaultList
-from .frame_table import FrameTable, offsets, stack_boxes
+from .frame_table import FrameTable, offsets, stack_boxes, to_xyxy
 from .mat_files import (
     OTHER_FORM,
     cell_strings,
@@ -110,7 +110,7 @@ class CUHKSYSUDataset(PersonSearchDataset):
             return None
         table.raw_ids = _attach_ids(table, *labels)
         table.extra_ids = np.unique(labels[2])
-        table.bboxes[:, 2:] += table.bboxes[:, :2]
+        table.bboxes = to_xyxy(table.bboxes)
         return table
 
     def _read_protocols(
@@ -156,12 +156,7 @@ class CUHKSYSUDataset(PersonSearchDataset):
             if gallery is not None:
                 table.galleries[name] = gallery
         table.query_frames = first.query_frames
-        table.query_bboxes = np.hstack(
-            [
-                first.query_boxes[:, :2],
-                first.query_boxes[:, :2] + first.query_boxes[:, 2:],
-            ]
-        )
+        table.query_bboxes = to_xyxy(first.query_boxes)
         table.query_raw_ids = first.query_ids
         table.query_frame_names = first.query_names
         table.query_source = str(first.path)

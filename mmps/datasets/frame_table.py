@@ -28,6 +28,12 @@ def stack_ids(ids: list[np.ndarray]) -> np.ndarray:
     return np.concatenate([np.zeros(0, np.int64), *ids]).astype(np.int64)
 
 
+def to_xyxy(xywh: np.ndarray) -> np.ndarray:
+    """(n, 4) x, y, w, h to x1, y1, x2, y2; too large a sum is infinite."""
+    with np.errstate(over='ignore', invalid='ignore'):
+        return np.hstack([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]])
+
+
 @dataclass
 class FrameTable:
     """Frames, people and queries of one split, ids as in the files.

@@ -25,11 +25,12 @@ _HEADER = 128
 _MAX_DIMS = 32
 _MAX_DEPTH = 16
 _ORDERS = {b'\x00\x01IM': '<', b'\x01\x00MI': '>'}
+_VERSION_7_3 = b'\x00\x02IM', b'\x02\x00MI'
 
 
-def is_version_5(data: bytes) -> bool:
-    """Whether scipy will take the file for one of version 5."""
-    return data[124:128] in _ORDERS and 0 not in data[:4]
+def is_version_7_3(data: bytes) -> bool:
+    """Whether it is an HDF5 file of MATLAB."""
+    return data[124:128] in _VERSION_7_3
 
 
 def whole_variable(data: bytes, names: Sequence[str]) -> bytes | None:
@@ -44,9 +45,14 @@ def whole_variable(data: bytes, names: Sequence[str]) -> bytes | None:
         none.
 
     Raises:
-        ValueError: The file is damaged, or the variable is neither numbers
-            nor text nor a cell or struct array of these.
+        ValueError: The file is damaged or of another version, or the
+            variable is neither numbers nor text nor a cell or struct array
+            of these.
     """
+    # With a zero at the start scipy would take it for version 4, which has
+    # no mark of its own: anything might be read from it.
+    if data[124:128] not in _ORDERS or 0 in data[:4]:
+        raise ValueError('no MATLAB file of version 5')
     order = _ORDERS[data[124:128]]
     found: dict[str, bytes] = {}
     at = _HEADER

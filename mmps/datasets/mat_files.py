@@ -9,7 +9,7 @@ import numpy as np
 from scipy.io import loadmat
 
 from .errors import FaultList
-from .mat_check import is_version_5, whole_variable
+from .mat_check import is_version_7_3, whole_variable
 
 # What unpacking the arrays of a file of another form raises.
 OTHER_FORM = (AttributeError, IndexError, KeyError, TypeError, ValueError)
@@ -32,16 +32,17 @@ def read_mat(
     """
     wanted = ' or '.join(keys)
     try:
-        content = _load(Path(path).read_bytes(), keys)
+        data = Path(path).read_bytes()
+        if is_version_7_3(data):
+            faults.add(
+                path,
+                'is in the HDF5 form of MATLAB 7.3',
+                f'{wanted} in the older form (save with -v7)',
+            )
+            return None
+        content = _load(data, keys)
     except FileNotFoundError:
         faults.add(path, 'no such file', f'a .mat file with {wanted}')
-        return None
-    except NotImplementedError:
-        faults.add(
-            path,
-            'is in the HDF5 form of MATLAB 7.3',
-            f'{wanted} in the older form (save with -v7)',
-        )
         return None
     # A damaged file can fail anywhere in scipy's reader.
     except Exception as error:
@@ -59,11 +60,8 @@ def read_mat(
 
 
 def _load(data: bytes, keys: Sequence[str]) -> dict[str, np.ndarray]:
-    if is_version_5(data):
-        data = whole_variable(data, keys)
-    if data is None:
-        return {}
-    return loadmat(io.BytesIO(data), variable_names=list(keys))
+    whole = whole_variable(data, keys)
+    return {} if whole is None else loadmat(io.BytesIO(whole))
 
 
 def cell_strings(cells: np.ndarray) -> list[str]:

@@ -8,7 +8,14 @@ import numpy as np
 from mmps.registry import DATASETS
 
 from .errors import FaultList
-from .frame_table import MAX_ID, FrameTable, offsets, stack_boxes, stack_ids
+from .frame_table import (
+    MAX_ID,
+    FrameTable,
+    offsets,
+    stack_boxes,
+    stack_ids,
+    to_xyxy,
+)
 from .mat_files import cell_strings, read_mat
 from .person_search_dataset import PersonSearchDataset
 from .text_files import parse_id, parse_number, read_rows
@@ -96,7 +103,7 @@ class PRWDataset(PersonSearchDataset):
             names.append(_with_suffix(name))
             frames.append(index.get(names[-1], -1))
         xywh = np.array(boxes, dtype=np.float64).reshape(-1, 4)
-        table.query_bboxes = _xywh_to_xyxy(xywh)
+        table.query_bboxes = to_xyxy(xywh)
         table.query_raw_ids = np.array(ids, dtype=np.int64)
         table.query_frames = np.array(frames, dtype=np.int64)
         table.query_frame_names = names
@@ -105,10 +112,6 @@ class PRWDataset(PersonSearchDataset):
 
 def _with_suffix(name: str) -> str:
     return name if name.endswith('.jpg') else f'{name}.jpg'
-
-
-def _xywh_to_xyxy(xywh: np.ndarray) -> np.ndarray:
-    return np.hstack([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]])
 
 
 def _cameras(names: list[str], path: Path, faults: FaultList) -> np.ndarray:
@@ -140,4 +143,4 @@ def _read_boxes(path: str, faults: FaultList) -> tuple[np.ndarray, np.ndarray]:
     if not whole or (np.abs(ids) >= MAX_ID).any():
         faults.add(path, 'values that are no numbers or ids', _ROWS)
         return empty
-    return _xywh_to_xyxy(rows[:, 1:]), np.maximum(ids, -1).astype(np.int64)
+    return to_xyxy(rows[:, 1:]), np.maximum(ids, -1).astype(np.int64)

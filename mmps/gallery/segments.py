@@ -183,11 +183,17 @@ class Segment:
         write_whole(
             folder / f'{name}.npz', lambda file: np.savez(file, **arrays)
         )
-        return Segment.load(folder, name)
+        return Segment.load(folder, name, compare=False)
 
     @classmethod
-    def load(cls, folder: Path, name: str) -> 'Segment':
+    def load(cls, folder: Path, name: str, compare: bool = True) -> 'Segment':
         """Open a segment.
+
+        Args:
+            folder: Of the gallery.
+            name: Of the segment.
+            compare: Whether small files of embeddings are compared with
+                their checksum. Defaults to True.
 
         Raises:
             FileNotFoundError: A file of it is missing.
@@ -212,7 +218,7 @@ class Segment:
                 **arrays,
             )
             segment._check()
-            if vectors.nbytes <= _CHECKED_BYTES:
+            if compare and vectors.nbytes <= _CHECKED_BYTES:
                 segment.check_vectors()
         except FileNotFoundError:
             raise

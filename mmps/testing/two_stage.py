@@ -4,6 +4,7 @@ from copy import deepcopy
 from typing import Any
 
 from mmengine.config import ConfigDict
+from mmengine.registry import DefaultScope
 from torch import nn
 
 from mmps.registry import MODELS
@@ -176,8 +177,9 @@ def training_loss(losses: dict) -> Any:
 
 
 def build(model: ConfigDict) -> nn.Module:
-    """Build and initialise a model."""
-    built = MODELS.build(model)
+    """Build and initialise a model, whatever scope a test before it left."""
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        built = MODELS.build(model)
     quiet_init_weights(built)
     built.init_weights()
     return built

@@ -62,7 +62,22 @@ def check_cfg_options(cfg: Config, options: dict[str, Any]) -> dict[str, Any]:
     for key in options:
         if not key.startswith('+'):
             _check_key(cfg, key, plain)
+    for key in plain:
+        _check_parents(key, plain)
     return plain
+
+
+def _check_parents(key: str, options: dict[str, Any]) -> None:
+    """Refuse an option below another one's value that has no keys."""
+    parts = key.split('.')
+    for i in range(1, len(parts)):
+        parent = '.'.join(parts[:i])
+        value = options.get(parent, {})
+        if not isinstance(value, (dict, list, tuple)):
+            raise UsageError(
+                f'--cfg-options {key}: {parent} is set to {value!r:.60}, '
+                'which has no keys'
+            )
 
 
 def _check_key(cfg: Config, key: str, options: dict[str, Any]) -> None:

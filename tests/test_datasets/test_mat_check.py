@@ -15,15 +15,15 @@ from scipy.sparse import csc_matrix
 
 from mmps.datasets import DatasetError, PRWDataset
 from mmps.datasets.errors import FaultList
-from mmps.datasets.mat_check import is_version_5, whole_variable
+from mmps.datasets.mat_check import whole_variable
 from mmps.datasets.mat_files import read_mat
 
 ROWS = np.array([[7, 10.5, 20.25, 30, 60], [-2, 50, 10, 20, 45.5]])
 
 
-def mat(compress: bool = False, **values: object) -> bytes:
+def mat(compress: bool = False, format: str = '5', **values: object) -> bytes:
     out = io.BytesIO()
-    savemat(out, values, do_compression=compress)
+    savemat(out, values, do_compression=compress, format=format)
     return out.getvalue()
 
 
@@ -87,7 +87,6 @@ def test_big_endian() -> None:
         *(6, 8, 6, 0, 5, 8, 1, 2, 1, 1, b'x', 9, 16, 1.5, -2),
     )
     data = head + struct.pack('>II', 14, len(body)) + body
-    assert is_version_5(data)
     found = loadmat(io.BytesIO(whole_variable(data, ['x'])))['x']
     assert found.tolist() == [[1.5, -2]]
 
@@ -128,6 +127,12 @@ DAMAGED = {
     'cut in a tag': NUMBERS[:133],
     'a variable twice': NUMBERS + NUMBERS[128:],
     'no zlib': patched(mat(True, box_new=ROWS), 136, 0),
+    'version 4': mat(format='4', box_new=ROWS),
+    # scipy reads any numbers out of this one, and only warns.
+    'version 4 of a VAX': patched(mat(format='4', box_new=ROWS), 0, 2000),
+    'version 5 that begins with zero': b'\0' + NUMBERS[1:],
+    'no version': NUMBERS[:124] + b'\0\3IM' + NUMBERS[128:],
+    'empty': b'',
 }
 
 
@@ -139,6 +144,14 @@ def test_damage_is_a_fault_and_no_crash(tmp_path: Path, name: str) -> None:
     assert read_mat(path, ('box_new',), faults) is None
     (line,) = faults.lines
     assert line.startswith(f'{path}: ')
+
+
+def test_hdf5_is_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / 'new.mat'
+    path.write_bytes(b'MATLAB 7.3 MAT-file'.ljust(124) + b'\0\2IM\x89HDF')
+    faults = FaultList('new')
+    assert read_mat(path, ('box_new',), faults) is None
+    assert 'HDF5 form of MATLAB 7.3' in faults.lines[0]
 
 
 def test_scipy_crashes_on_one_byte(tmp_path: Path) -> None:

@@ -282,6 +282,7 @@ def test_no_training_frame_left(write_prw: Callable) -> None:
         ([1e300, 1, 1, 9, 9], 'no numbers or ids'),
         ([2.0**53, 1, 1, 9, 9], 'no numbers or ids'),
         ([1, 1, 1, np.inf, 9], 'no numbers or ids'),
+        ([1, 1e308, 1, 1e308, 9], r'\(1e\+308, 1, inf, 10\)'),
         # Finite and not empty, but not so in single precision.
         ([1, 1, 1, 1e39, 9], 'in single precision'),
         ([1, 1e9, 1, 10, 9], 'in single precision'),

@@ -138,6 +138,18 @@ def test_type_given_beside_decides(cfg):
     assert check_cfg_options(cfg, options) == options
 
 
+@pytest.mark.parametrize('sign', ['', '+'])
+def test_options_that_contradict_each_other(cfg, sign):
+    options = {
+        f'{sign}model.backbone': 5,
+        f'{sign}model.backbone.depth': 18,
+    }
+    with pytest.raises(UsageError, match='model.backbone is set to 5, which'):
+        check_cfg_options(cfg, options)
+    options[f'{sign}model.backbone'] = dict(type='ResNet')
+    assert len(check_cfg_options(cfg, options)) == 2
+
+
 def test_a_variable_of_the_file_has_no_effect(cfg, capsys):
     check_cfg_options(cfg, {'data_root': 'elsewhere/'})
     assert 'warning: --cfg-options data_root' in capsys.readouterr().err

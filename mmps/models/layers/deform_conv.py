@@ -29,9 +29,7 @@ def deform_conv2d_by_sampling(
     grid = _sampling_grid(x, offset, weight.size(-1), padding)
     if not torch.is_grad_enabled():
         with torch.autocast(x.device.type, enabled=False):
-            return torch.stack(
-                [_one_image(*pair, weight) for pair in zip(x, grid)]
-            )
+            return _row_by_row(x, grid, weight)
     with torch.autocast(x.device.type, enabled=False):
         sampled = F.grid_sample(
             x,
@@ -47,27 +45,33 @@ def deform_conv2d_by_sampling(
     )
 
 
-def _one_image(x: Tensor, grid: Tensor, weight: Tensor) -> Tensor:
-    """The same for one image (C, H, W), without gradients, in fp32.
+def _row_by_row(x: Tensor, grid: Tensor, weight: Tensor) -> Tensor:
+    """The same without gradients, in fp32.
 
-    Torch spreads `grid_sample` over the batch: here that are the points of
-    one row of the kernel. Their samples are all that is held at a time.
+    The samples of one row of the kernel are all that is held at a time.
     """
-    channels, height, width = x.shape
-    out = x.new_zeros(weight.size(0), height * width)
-    for row, points in zip(weight.unbind(2), grid.split(weight.size(-1))):
+    num, _, height, width = x.shape
+    kernel = weight.size(-1)
+    out = x.new_zeros(num, weight.size(0), height * width)
+    for row, points in zip(weight.unbind(2), grid.split(kernel, 1)):
+        # Torch spreads `grid_sample` over the batch: points for one image.
+        if num == 1:
+            row = row.transpose(1, 2)
+            images, points = x.expand(kernel, -1, -1, -1), points[0]
+        else:
+            images, points = x, points.flatten(1, 2)
         sampled = F.grid_sample(
-            x.expand(len(points), -1, -1, -1),
+            images,
             points,
             mode='bilinear',
             padding_mode='zeros',
             align_corners=False,
         )
-        # (O, C, k) to columns in the order of the samples, points first.
-        out = out.addmm(
-            row.transpose(1, 2).flatten(1), sampled.view(-1, height * width)
+        out.baddbmm_(
+            row.flatten(1).expand(num, -1, -1),
+            sampled.view(num, -1, height * width),
         )
-    return out.view(-1, height, width)
+    return out.view(num, -1, height, width)
 
 
 def _sampling_grid(

@@ -1,12 +1,11 @@
 """One tiny search data set, in every form that is read."""
 
-import io
+import json
 from pathlib import Path
 
 import numpy as np
-from scipy.io import savemat
 
-from mmps.datasets.scenes.matfile import cells, struct
+from mmps.datasets.scenes.matfile import cells, save_mat, struct
 
 # Frame to people: person id (-1 unlabelled) and x, y, w, h.
 Frames = dict[str, list[tuple[int, tuple[int, int, int, int]]]]
@@ -34,11 +33,9 @@ SPLITS = {'train': TRAIN, 'test': TEST}
 
 
 def write_mat(path: Path, **values: object) -> None:
-    """Write variables to a ``.mat`` file of version 5."""
+    """Write variables to a ``.mat`` file, the same bytes every time."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    out = io.BytesIO()
-    savemat(out, values)
-    path.write_bytes(out.getvalue())
+    save_mat(path, values)
 
 
 def write_prw(root: Path) -> None:
@@ -137,8 +134,6 @@ def _corners(box: tuple[int, int, int, int]) -> tuple[int, ...]:
 
 def write_coco(root: Path) -> None:
     """Write it as CocoPersonSearchDataset reads it, with a gallery."""
-    import json
-
     places = {name: i for i, name in enumerate(TEST)}
     for split, frames in SPLITS.items():
         images = [
