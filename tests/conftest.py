@@ -6,6 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+# Before pip, which the tests of the set-up load: setuptools refuses to load
+# after it, and torch's compiler needs setuptools.
+import setuptools  # noqa: F401
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
