@@ -1,30 +1,46 @@
 #!/usr/bin/env python3
-"""Time the search evaluation beside a plain loop on a protocol of PRW's size.
+"""Time the search evaluation beside a plain loop.
 
-Detections are made up around the ground truth: PRW's own with --data-root,
-else a random protocol of the same size. Both evaluations get the same loaded
-arrays, and their figures have to agree.
+On protocols of the size of PRW and of CUHK-SYSU (all its galleries), both
+with and without re-scoring by context (CBGM). Detections are made up around
+the ground truth: the data sets' own with --data-root, else random ones of
+the same size. Both evaluations get the same loaded arrays, and their figures
+have to agree.
 """
 
 import argparse
-import os
-import resource
+import statistics
 import sys
-import time
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from sklearn.metrics import average_precision_score
+from rich.console import Console
 
 from mmps.apis.stored_search import load_test_set
-from mmps.evaluation.functional import evaluate_search
+from mmps.evaluation.functional import (
+    ContextMatching,
+    SearchResult,
+    evaluate_search,
+)
 from mmps.structures import SearchGroundTruth, SearchPredictions
-from mmps.testing.search import noisy_predictions, random_ground_truth
-from mmps.utils.cli import UsageError, load_config, run_cli
+from mmps.testing.benchmarks import (
+    Row,
+    in_turns,
+    peak_memory,
+    print_rows,
+    stopwatch,
+    write_report,
+)
+from mmps.testing.benchmarks.protocols import random_protocol
+from mmps.testing.benchmarks.search_loop import LoopEvaluation
+from mmps.testing.search import noisy_predictions
+from mmps.utils.cli import load_config, run_cli
 
 TOLERANCE = 1e-6
-PRW = Path(__file__).parents[2] / 'configs/_base_/datasets/prw.py'
+DATASETS = Path(__file__).parents[2] / 'configs/_base_/datasets'
+FOLDERS = {'prw': 'PRW', 'cuhk-sysu': 'CUHK-SYSU'}
+PROTOCOLS = [f'{name}{how}' for name in FOLDERS for how in ('', '-cbgm')]
+console = Console(highlight=False)
 
 
 def parse_args() -> argparse.Namespace:
@@ -33,11 +49,19 @@ def parse_args() -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument('--data-root', help='a PRW folder (no images needed)')
     parser.add_argument(
-        '--config',
-        default=PRW,
-        help='data set of --data-root (default: _base_/datasets/prw.py)',
+        '--protocols', nargs='+', choices=PROTOCOLS, default=PROTOCOLS
+    )
+    parser.add_argument(
+        '--data-root',
+        type=Path,
+        help='folder of PRW/ and CUHK-SYSU/ (no images needed)',
+    )
+    parser.add_argument(
+        '--scale',
+        type=float,
+        default=1.0,
+        help="frames, people and queries as a share of the data set's",
     )
     parser.add_argument('--embed-dims', type=int, default=256)
     parser.add_argument(
@@ -47,130 +71,69 @@ def parse_args() -> argparse.Namespace:
         'extrapolation (default: all)',
     )
     parser.add_argument(
-        '--queries', type=int, help='use only the first queries of all'
-    )
-    parser.add_argument(
         '--repeat', type=int, default=3, help='runs of ours; the median counts'
     )
     parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--out-json', type=Path)
     args = parser.parse_args()
-    for name in ('embed_dims', 'loop_queries', 'queries', 'repeat'):
+    for name in ('embed_dims', 'loop_queries', 'repeat'):
         value = getattr(args, name)
         if value is not None and value < 1:
             option = name.replace('_', '-')
             parser.error(f'--{option}: expected 1 or more, got {value}')
+    if not 0 < args.scale <= 1:
+        parser.error(f'--scale: expected above 0 to 1, got {args.scale}')
     return args
 
 
-def ground_truth(args: argparse.Namespace) -> SearchGroundTruth:
-    """PRW's protocol, or a random one of its size."""
-    if args.data_root is None:
-        # 25,062 boxes, 37.5 positives a query: close to PRW's test split.
-        return random_ground_truth(
-            num_frames=6112,
-            num_ids=450,
-            num_cameras=6,
-            num_queries=2057,
-            people_per_frame=4.1,
-            labelled=0.67,
-            seed=args.seed,
-        )
-    root = os.path.abspath(args.data_root)
-    options = {'test_dataloader.dataset.data_root': root}
-    return load_test_set(load_config(args.config, options))[1]
+def ground_truth(name: str, args: argparse.Namespace) -> SearchGroundTruth:
+    """A data set's protocol, or a random one of its size."""
+    if args.data_root is not None:
+        root = args.data_root.absolute() / FOLDERS[name]
+        config = DATASETS / f'{name.replace("-", "_")}.py'
+        options = {'test_dataloader.dataset.data_root': str(root)}
+        return load_test_set(load_config(config, options))[1]
+    return random_protocol(name, args.scale, args.seed)
 
 
-def iou(a: np.ndarray, b: np.ndarray) -> float:
-    """Intersection over union of two boxes."""
-    width = max(0.0, min(a[2], b[2]) - max(a[0], b[0]))
-    height = max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
-    inter = width * height
-    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1])
-    return inter / (union - inter)
-
-
-def loop_evaluation(
+def time_loop(
     truth: SearchGroundTruth,
     preds: SearchPredictions,
-    queries: Iterable[int],
-    det_thr: float = 0.5,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Evaluate query by query and frame by frame, as is usually done.
+    results: dict[str, SearchResult],
+    num: int | None,
+    cbgm: ContextMatching | None,
+) -> tuple[float, float]:
+    """Seconds of the loop for all queries, and the largest difference.
 
-    Returns:
-        (q,) average precision x recall, and (q,) first right rank or -1.
+    Args:
+        truth: Ground truth.
+        preds: Predictions.
+        results: Ours.
+        num: Queries that are evaluated; None for all.
+        cbgm: As for ours.
     """
-    frames = []
-    for begin, end in zip(preds.frame_splits[:-1], preds.frame_splits[1:]):
-        keep = preds.scores[begin:end] >= det_thr
-        frames.append(
-            (preds.bboxes[begin:end][keep], preds.embeddings[begin:end][keep])
+    evaluate = LoopEvaluation(truth, preds)
+    seconds, gap = 0.0, 0.0
+    for name, result in results.items():
+        total = len(result.queries)
+        some = min(num or total, total)
+        rows = np.linspace(0, total - 1, some).round().astype(int)
+        gallery = name if truth.galleries else None
+        taken, (aps, ranks) = stopwatch(
+            lambda: evaluate(result.queries[rows], gallery, cbgm)  # noqa: B023
         )
-    people = [
-        dict(zip(truth.person_ids[begin:end], truth.bboxes[begin:end]))
-        for begin, end in zip(truth.frame_splits[:-1], truth.frame_splits[1:])
-    ]
-    aps, ranks = [], []
-    for query in queries:
-        person, own = truth.query_person_ids[query], truth.query_frames[query]
-        feature = preds.query_embeddings[query]
-        y_true, y_score, positives, found = [], [], 0, 0
-        for frame, (boxes, features) in enumerate(frames):
-            if frame == own:
-                continue
-            box = people[frame].get(person)
-            positives += box is not None
-            if not len(boxes):
-                continue
-            sims = features.dot(feature)
-            labels = np.zeros(len(sims), dtype=np.int32)
-            if box is not None:
-                w, h = box[2] - box[0], box[3] - box[1]
-                threshold = min(0.5, w * h / ((w + 10) * (h + 10)))
-                for i in np.argsort(-sims, kind='stable'):
-                    if iou(boxes[i], box) >= threshold:
-                        labels[i] = 1
-                        found += 1
-                        break
-            y_true.extend(labels)
-            y_score.extend(sims)
-        ap = average_precision_score(y_true, y_score) if found else 0.0
-        aps.append(ap * found / max(positives, 1))
-        order = np.argsort(-np.array(y_score), kind='stable')
-        hits = np.flatnonzero(np.array(y_true)[order])
-        ranks.append(hits[0] if len(hits) else -1)
-    return np.array(aps), np.array(ranks)
+        seconds += taken * total / some
+        firsts = result.first_ranks[rows]
+        gap = max(gap, abs(result.aps[rows].mean() - aps.mean()))
+        for k in (1, 5, 10):
+            tops = [((r >= 0) & (r < k)).mean() for r in (firsts, ranks)]
+            gap = max(gap, abs(tops[0] - tops[1]))
+    return seconds, float(gap)
 
 
-def reset_peak() -> bool:
-    """Forget this process's peak memory (Linux)."""
-    try:
-        with open('/proc/self/clear_refs', 'w') as file:
-            file.write('5')
-    except OSError:
-        return False
-    return True
-
-
-def status_mib(key: str) -> float:
-    """A memory figure of this process in MiB."""
-    try:
-        with open('/proc/self/status') as file:
-            for line in file:
-                if line.startswith(key):
-                    return int(line.split()[1]) / 1024
-    except OSError:
-        pass
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def main() -> int:
-    """Run the tool; status 1 if the figures differ."""
-    args = parse_args()
-    truth = ground_truth(args)
-    if args.queries:
-        for name in ('query_bboxes', 'query_person_ids', 'query_frames'):
-            setattr(truth, name, getattr(truth, name)[: args.queries])
+def compare(protocol: str, args: argparse.Namespace) -> dict[str, float]:
+    """Time, memory and figures of one protocol."""
+    truth = ground_truth(protocol.removesuffix('-cbgm'), args)
     preds = noisy_predictions(
         truth,
         args.embed_dims,
@@ -178,55 +141,69 @@ def main() -> int:
         embedding_noise=2.0,
         seed=args.seed,
     )
-    if args.loop_queries and args.loop_queries > truth.num_queries:
-        raise UsageError(
-            f'--loop-queries {args.loop_queries}: there are only '
-            f'{truth.num_queries} queries'
+    cbgm = None
+    if protocol.endswith('-cbgm'):
+        cbgm = ContextMatching.default_for(truth)
+    results: dict[str, SearchResult] = {}
+
+    def ours() -> float:
+        seconds, found = stopwatch(
+            lambda: evaluate_search(truth, preds, cbgm=cbgm)
         )
-    searched = int((preds.scores >= 0.5).sum())
-    print(
-        f'{truth.num_queries:,} queries, {truth.num_frames:,} frames, '
-        f'{searched:,} detections of score >= 0.5, D = {args.embed_dims}, '
-        f'{os.cpu_count()} CPUs'
+        results.update(found)
+        return seconds
+
+    memory = peak_memory(ours)
+    (runs,) = in_turns([ours], args.repeat)
+    loop, gap = time_loop(truth, preds, results, args.loop_queries, cbgm)
+    return dict(
+        queries=truth.num_queries,
+        frames=truth.num_frames,
+        galleries=len(results),
+        detections=int((preds.scores >= 0.5).sum()),
+        seconds=statistics.median(runs),
+        loop_seconds=loop,
+        memory=memory,
+        difference=gap,
     )
 
-    before, exact = status_mib('VmRSS'), reset_peak()
-    times = []
-    for _ in range(args.repeat):
-        start = time.perf_counter()
-        result = evaluate_search(truth, preds)['regular']
-        times.append(time.perf_counter() - start)
-    ours = float(np.median(times))
-    extra = status_mib('VmHWM') - before
-    peak = f'{extra:.0f} MiB' if exact else 'not measurable here'
-    runs = ', '.join(f'{t:.2f}' for t in times)
-    print(f'ours   {ours:8.2f} s   (runs: {runs}; peak extra memory: {peak})')
 
-    num_loop = args.loop_queries or truth.num_queries
-    start = time.perf_counter()
-    aps, ranks = loop_evaluation(truth, preds, range(num_loop))
-    taken = time.perf_counter() - start
-    full = taken * truth.num_queries / num_loop
-    note = '' if num_loop == truth.num_queries else (
-        f'   (extrapolated from {num_loop} queries in {taken:.2f} s)'
-    )  # fmt: skip
-    print(f'loop   {full:8.2f} s{note}')
-    print(f'ratio  {full / ours:8.1f}')
+def rows_of(
+    protocol: str, found: dict[str, float], loop_queries: int | None
+) -> list[Row]:
+    """The lines of a protocol."""
+    num = found['queries']
+    what = 'plain loop'
+    if loop_queries and loop_queries < num:
+        what += f' over {loop_queries} of {num:,}'
+    rates = (num / found[key] for key in ('seconds', 'loop_seconds'))
+    return [
+        Row(protocol, 'queries/s', *rates, what),
+        Row(f'{protocol}, beside the arrays', 'MiB', found['memory']),
+        Row(
+            f'{protocol}, difference of figures',
+            '',
+            found['difference'],
+            target=f'<= {TOLERANCE}',
+        ),
+    ]
 
-    agree = True
-    firsts = result.first_ranks[:num_loop]
-    figures = {'mAP': (result.aps[:num_loop].mean(), aps.mean())}
-    for k in (1, 5, 10):
-        figures[f'top-{k}'] = tuple(
-            ((r >= 0) & (r < k)).mean() for r in (firsts, ranks)
-        )
-    for name, (mine, theirs) in figures.items():
-        gap = abs(mine - theirs)
-        agree &= gap <= TOLERANCE
-        print(f'{name:7}{mine:10.6f}{theirs:10.6f}   difference {gap:.1e}')
-    if not agree:
-        print(f'error: differences above {TOLERANCE}', file=sys.stderr)
-    return 0 if agree else 1
+
+def main() -> int:
+    """Run the tool; status 1 if the figures differ."""
+    args = parse_args()
+    rows, figures = [], {}
+    for protocol in args.protocols:
+        console.print(f'measuring {protocol}')
+        figures[protocol] = compare(protocol, args)
+        rows += rows_of(protocol, figures[protocol], args.loop_queries)
+    print_rows(f'Evaluation, {args.embed_dims} values', rows, console)
+    if args.out_json:
+        write_report(args.out_json, rows, evaluation=figures)
+    if all(row.met is not False for row in rows):
+        return 0
+    print(f'error: differences above {TOLERANCE}', file=sys.stderr)
+    return 1
 
 
 if __name__ == '__main__':

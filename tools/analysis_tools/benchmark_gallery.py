@@ -4,33 +4,41 @@
 Fills an exact gallery with random unit vectors, and then, in one run and in
 turns, times the product of queries and all rows, which any exact search has
 to do, and the search. Says what memory the search takes beside the mapped
-file, and whether the result equals brute force.
+file, whether the result equals brute force, and by which power of the rows
+the time of a search grows.
 """
 
 import argparse
-import json
+import shutil
 import statistics
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
 from mmps.gallery import (
     Frame,
     GalleryHeader,
     GalleryRows,
-    Matches,
     create_gallery,
 )
 from mmps.gallery.exact import ExactGallery
-from mmps.utils.cli import run_cli
+from mmps.testing.benchmarks import (
+    PeakMemory,
+    Row,
+    growth_exponent,
+    in_turns,
+    median_ratio,
+    print_rows,
+    stopwatch,
+    write_report,
+)
+from mmps.testing.benchmarks.brute_force import is_brute_force
+from mmps.utils.cli import UsageError, run_cli
 
-MIB = 2**20
 CHUNK = 50_000
 PEOPLE_PER_FRAME = 10
 
@@ -55,7 +63,24 @@ def parse_args() -> argparse.Namespace:
         '--dir', type=Path, help='where galleries are made (default: /tmp)'
     )
     parser.add_argument('--out-json', type=Path)
-    return parser.parse_args()
+    args = parser.parse_args()
+    numbers = (*args.rows, args.dim, args.queries, args.k, args.repeat)
+    if min(numbers) < 1:
+        parser.error('all numbers: expected 1 or more')
+    return args
+
+
+def check_space(args: argparse.Namespace, folder: Path) -> None:
+    """Raise UsageError if the largest gallery does not fit on the disk."""
+    # Vectors, and for each row its id, frame, box and score.
+    row = args.dim * np.dtype(args.dtype).itemsize + 64
+    needed = 1.1 * max(args.rows) * row / 2**30
+    free = shutil.disk_usage(folder).free / 2**30
+    if needed > free:
+        raise UsageError(
+            f'--dir {folder}: {max(args.rows):,} rows need {needed:.1f} GiB, '
+            f'{free:.1f} GiB are free'
+        )
 
 
 def fill(gallery: ExactGallery, num: int) -> float:
@@ -80,138 +105,90 @@ def fill(gallery: ExactGallery, num: int) -> float:
     return spent
 
 
-class PeakMemory:
-    """Highest memory of its own that the process has, mapped files apart."""
-
-    def __enter__(self) -> 'PeakMemory':
-        self.start = self.peak = self._now()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    @property
-    def added(self) -> int:
-        """Bytes above those at the start."""
-        return self.peak - self.start
-
-    def _watch(self) -> None:
-        while not self._stop.wait(0.002):
-            self.peak = max(self.peak, self._now())
-
-    @staticmethod
-    def _now() -> int:
-        for line in Path('/proc/self/status').read_text().splitlines():
-            if line.startswith('RssAnon:'):
-                return int(line.split()[1]) * 1024
-        return 0
-
-
-def is_brute_force(
-    found: Matches, queries: np.ndarray, vectors: list[np.ndarray], k: int
-) -> bool:
-    """Whether the result is that of one sort of all similarities."""
-    for i, query in enumerate(queries.astype(np.float64)):
-        sims = np.concatenate([part @ queries[i] for part in vectors])
-        likely = np.argpartition(-sims, 3 * k)[: 3 * k] if (
-            len(sims) > 3 * k
-        ) else np.arange(len(sims))  # fmt: skip
-        rows = np.concatenate(vectors_at(vectors, np.sort(likely)))
-        exact = rows.astype(np.float64) @ query
-        best = np.sort(likely)[np.argsort(-exact, kind='stable')[:k]]
-        if best.tolist() != found.ids[i].tolist():
-            return False
-    return True
-
-
-def vectors_at(parts: list[np.ndarray], index: np.ndarray) -> list[np.ndarray]:
-    """Rows by their number in all parts together."""
-    out, start = [], 0
-    for part in parts:
-        mine = index[(index >= start) & (index < start + len(part))]
-        out.append(part[mine - start])
-        start += len(part)
-    return out
-
-
 def measure(args: argparse.Namespace, num: int, folder: Path) -> dict:
     """All figures of one size."""
     header = GalleryHeader(dim=args.dim, dtype=args.dtype)
     with create_gallery(folder / str(num), header) as gallery:
         filling = fill(gallery, num)
-        gallery.persist()
+        filling += stopwatch(gallery.persist)[0]
         parts = [s.rows.embeddings for s in gallery.segments()]
         rng = np.random.default_rng(1)
         queries = rng.standard_normal((args.queries, args.dim), np.float32)
         queries /= np.linalg.norm(queries, axis=1, keepdims=True)
-        products, searches = [], []
         with PeakMemory() as memory:
-            for _ in range(args.repeat):
-                begin = time.perf_counter()
-                found = gallery.search(queries, args.k)
-                searches.append(time.perf_counter() - begin)
-        for _ in range(args.repeat):
-            begin = time.perf_counter()
+            found = gallery.search(queries, args.k)
+
+        def product() -> None:
             for part in parts:
                 queries @ part.T.astype(np.float32, copy=False)
-            products.append(time.perf_counter() - begin)
-            begin = time.perf_counter()
-            gallery.search(queries, args.k)
-            searches.append(time.perf_counter() - begin)
-        begin = time.perf_counter()
-        gallery.search(queries[:1], args.k)
-        single = time.perf_counter() - begin
+
+        searches, products, singles = in_turns(
+            [
+                lambda: stopwatch(lambda: gallery.search(queries, args.k))[0],
+                lambda: stopwatch(product)[0],
+                lambda: stopwatch(lambda: gallery.search(queries[:1], args.k))[
+                    0
+                ],
+            ],
+            args.repeat,
+        )
         same = is_brute_force(found, queries[:10], parts, args.k)
-    begin = time.perf_counter()
-    ExactGallery.open(str(folder / str(num)), read_only=True).close()
+    opening, gallery = stopwatch(
+        lambda: ExactGallery.open(str(folder / str(num)), read_only=True)
+    )
+    gallery.close()
     return dict(
         rows=num,
         rows_per_second_added=num / filling,
-        open_seconds=time.perf_counter() - begin,
+        open_seconds=opening,
         product_seconds=statistics.median(products),
         search_seconds=statistics.median(searches),
-        ratio=statistics.median(searches) / statistics.median(products),
-        one_query_seconds=single,
-        memory_mib=memory.added / MIB,
+        ratio=median_ratio(searches, products),
+        one_query_seconds=statistics.median(singles),
+        memory_mib=memory.added,
         equals_brute_force=same,
     )
 
 
-def main() -> None:
-    """Run the tool."""
+def rows_of(found: dict) -> list[Row]:
+    """The lines of one size."""
+    what = f'{found["rows"]:,} rows'
+    same = 'equal to' if found['equals_brute_force'] else 'NOT EQUAL TO'
+    return [
+        Row(f'{what}, index', 'rows/s', found['rows_per_second_added']),
+        Row(f'{what}, open', 's', found['open_seconds']),
+        Row(f'{what}, search ({same} brute force)', 's',
+            found['search_seconds'], found['product_seconds'],
+            'bare product', found['ratio']),
+        Row(f'{what}, one query', 's', found['one_query_seconds']),
+        Row(f'{what}, search beside the map', 'MiB', found['memory_mib']),
+    ]  # fmt: skip
+
+
+def main() -> int:
+    """Run the tool; status 1 if a result is not that of brute force."""
     args = parse_args()
-    results = []
+    found, rows = [], []
     with tempfile.TemporaryDirectory(dir=args.dir) as folder:
+        check_space(args, Path(folder))
         for num in args.rows:
-            results.append(measure(args, num, Path(folder)))
-    table = Table(
-        title=f'top {args.k} of {args.queries} queries, {args.dim} x '
-        f'{args.dtype}'
+            found.append(measure(args, num, Path(folder)))
+            rows += rows_of(found[-1])
+            shutil.rmtree(Path(folder, str(num)))
+    growth = {}
+    if len(set(args.rows)) > 1:
+        for name in ('search', 'one_query'):
+            seconds = [one[f'{name}_seconds'] for one in found]
+            growth[name] = growth_exponent(args.rows, seconds)
+            what = f'exponent of growth, {name.replace("_", " ")}'
+            rows.append(Row(what, '', growth[name]))
+    title = (
+        f'Top {args.k} of {args.queries} queries, {args.dim} x {args.dtype}'
     )
-    for title in (
-        'rows', 'added/s', 'open s', 'product s', 'search s', 'ratio',
-        'one query s', 'memory MiB', 'brute force',
-    ):  # fmt: skip
-        table.add_column(title, justify='right')
-    for found in results:
-        table.add_row(
-            f'{found["rows"]:,}',
-            f'{found["rows_per_second_added"]:,.0f}',
-            f'{found["open_seconds"]:.2f}',
-            f'{found["product_seconds"]:.3f}',
-            f'{found["search_seconds"]:.3f}',
-            f'{found["ratio"]:.2f}',
-            f'{found["one_query_seconds"]:.3f}',
-            f'{found["memory_mib"]:.0f}',
-            'equal' if found['equals_brute_force'] else 'DIFFERENT',
-        )
-    Console().print(table)
+    print_rows(title, rows, Console(highlight=False))
     if args.out_json:
-        args.out_json.write_text(json.dumps(results, indent=1))
+        write_report(args.out_json, rows, gallery=found, growth=growth)
+    return 0 if all(one['equals_brute_force'] for one in found) else 1
 
 
 if __name__ == '__main__':

@@ -25,6 +25,7 @@ from mmps.testing.benchmarks import (
     few_boxes,
     in_turns,
     median_ratio,
+    method_configs,
     other_detector,
     own_process,
     peak_memory,
@@ -34,12 +35,7 @@ from mmps.testing.benchmarks import (
 from mmps.utils.cli import existing_file, load_config, run_cli
 from mmps.utils.quiet import import_parts
 
-METHODS = (
-    'oim/oim nae/nae seqnet/seqnet hoim/hoim fdps/fdps iidfc/iidfc '
-    'pgsfl/pgsfl ugas/ugas-nae ugas/ugas-seqnet pcnet/pcnet '
-    'pcnet/pcnet-multi pcnet/pcnet-light'
-)
-CONFIGS = [f'configs/{name}_r18_scenes.py' for name in METHODS.split()]
+CONFIGS = Path(__file__).parents[2] / 'configs'
 
 console = Console(highlight=False)
 
@@ -50,7 +46,7 @@ def parse_args() -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument('configs', nargs='*', default=CONFIGS)
+    parser.add_argument('configs', nargs='*', default=method_configs(CONFIGS))
     parser.add_argument(
         '--beside',
         default='plain',

@@ -1,7 +1,9 @@
 """Detectors to be measured: untrained methods and what they are built on."""
 
+import os
 from collections.abc import Mapping
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,6 +17,31 @@ from mmps.utils.cli import load_config
 from mmps.utils.launch import quiet_init_weights
 
 NUM_IDS = 483
+METHODS = (
+    'oim/oim', 'nae/nae', 'seqnet/seqnet', 'hoim/hoim', 'fdps/fdps',
+    'fdps/fdps-boim', 'iidfc/iidfc', 'pgsfl/pgsfl', 'ugas/ugas-nae',
+    'ugas/ugas-seqnet', 'pcnet/pcnet', 'pcnet/pcnet-multi',
+    'pcnet/pcnet-light',
+)  # fmt: skip
+
+
+def method_configs(
+    folder: str | os.PathLike, full_size: bool = False
+) -> list[str]:
+    """One config of every method.
+
+    Args:
+        folder: That of all configs.
+        full_size: Whether the papers' models for PRW are meant; else the
+            small ones for scenes. Defaults to False.
+    """
+    configs = []
+    for name in METHODS:
+        end = 'r50_prw' if full_size else 'r18_scenes'
+        if full_size and name == 'iidfc/iidfc':
+            end = 'res2net50_prw'
+        configs.append(str(Path(folder, f'{name}_{end}.py')))
+    return configs
 
 
 def plain_detector(model: ConfigDict) -> ConfigDict:

@@ -14,8 +14,7 @@ class LoopEvaluation:
     """Query by query and frame by frame, with the same outcome as ours.
 
     Args:
-        truth: Ground truth. Nobody is twice in a frame, no gallery names a
-            frame twice.
+        truth: Ground truth; nobody is twice in a frame.
         preds: Predictions in its frame order.
         det_thr: Detections with a lower score take no part.
     """
@@ -65,7 +64,7 @@ class LoopEvaluation:
         self, query: int, gallery: str | None, cbgm: ContextMatching | None
     ) -> tuple[float, int]:
         feature = self.queries[query]
-        shown = self._shown(query, gallery)
+        shown, positives = self._shown(query, gallery)
         sims = {
             frame: self.frames[frame][1].dot(feature).astype(np.float32)
             for frame in shown
@@ -73,9 +72,8 @@ class LoopEvaluation:
         }
         if cbgm is not None:
             self._rescore(query, sims, cbgm)
-        y_true, y_score, positives, hits = [], [], 0, 0
+        y_true, y_score, hits = [], [], 0
         for frame, box in shown.items():
-            positives += box is not None
             if frame not in sims:
                 continue
             labels = np.zeros(len(sims[frame]), dtype=np.int32)
@@ -97,27 +95,29 @@ class LoopEvaluation:
 
     def _shown(
         self, query: int, gallery: str | None
-    ) -> dict[int, np.ndarray | None]:
-        """Frames of a query's gallery, each with the person's box or None."""
+    ) -> tuple[dict[int, np.ndarray | None], int]:
+        """Frames of a gallery with the person's box or None; positives."""
         own = self.truth.query_frames[query]
         every = range(self.truth.num_frames)
         if gallery is None:
             person = self.truth.query_person_ids[query]
-            return {i: self.people[i].get(person) for i in every if i != own}
+            shown = {i: self.people[i].get(person) for i in every if i != own}
+            return shown, sum(box is not None for box in shown.values())
         lists = self.truth.galleries[gallery]
-        row = list(lists.queries).index(query)
+        row = np.flatnonzero(lists.queries == query)[0]
         begin, end = lists.splits[row : row + 2]
-        shown = {
-            frame: None if np.isnan(box[0]) else box
-            for frame, box in zip(
-                lists.frames[begin:end].tolist(), lists.bboxes[begin:end]
-            )
-        }
+        shown, positives = {}, 0
+        for frame, box in zip(
+            lists.frames[begin:end].tolist(), lists.bboxes[begin:end]
+        ):
+            box = None if np.isnan(box[0]) else box
+            shown.setdefault(frame, box)
+            positives += box is not None
         if lists.rest_of_frames:
-            shown.update({i: None for i in every if i not in shown})
-            if own not in lists.frames[begin:end]:
-                shown.pop(own)
-        return dict(sorted(shown.items()))
+            for frame in every:
+                if frame != own:
+                    shown.setdefault(frame, None)
+        return dict(sorted(shown.items())), positives
 
     def _rescore(
         self, query: int, sims: dict[int, np.ndarray], cbgm: ContextMatching

@@ -26,8 +26,8 @@ def amount(value: float, unit: str) -> str:
     """A figure with its unit; seconds per image as images per second too."""
     if unit == 's/image':
         return f'{number(1000 * value)} ms ({number(1 / value)}/s)'
-    if unit.startswith('s/') and value < 1:
-        return f'{number(1000 * value)} ms/{unit[2:]}'
+    if unit.partition('/')[0] == 's' and value < 1:
+        return f'{number(1000 * value)} m{unit}'
     return f'{number(value)} {unit}'.strip()
 
 

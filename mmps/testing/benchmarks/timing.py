@@ -3,8 +3,18 @@
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
+
+Result = TypeVar('Result')
+
+
+def stopwatch(work: Callable[[], Result]) -> tuple[float, Result]:
+    """Seconds of a call, and what it returns."""
+    start = time.perf_counter()
+    result = work()
+    return time.perf_counter() - start, result
 
 
 def timed(work: Callable[[], object], repeat: int = 5) -> float:
@@ -14,7 +24,7 @@ def timed(work: Callable[[], object], repeat: int = 5) -> float:
         work: To be called.
         repeat: How often. Defaults to 5.
     """
-    return statistics.median(in_turns([_clock(work)], repeat)[0])
+    return statistics.median(stopwatch(work)[0] for _ in range(repeat))
 
 
 def in_turns(
@@ -55,12 +65,3 @@ def growth_exponent(sizes: Sequence[float], seconds: Sequence[float]) -> float:
     if len(set(sizes)) < 2:
         raise ValueError(f'growth: expected two or more sizes, got {sizes}')
     return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
-
-
-def _clock(work: Callable[[], object]) -> Callable[[], float]:
-    def step() -> float:
-        start = time.perf_counter()
-        work()
-        return time.perf_counter() - start
-
-    return step

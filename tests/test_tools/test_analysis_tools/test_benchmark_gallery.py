@@ -1,45 +1,55 @@
-import json
+"""benchmark_gallery.py: figures of small galleries."""
 
-import numpy as np
 import pytest
 
-from mmps.gallery import Matches
+from mmps.gallery.exact import ExactGallery
+from mmps.testing.benchmarks import growth_exponent, read_report
+
+TOOL = 'analysis_tools/benchmark_gallery.py'
 
 
-@pytest.fixture
-def benchmark(tool):
-    return tool('analysis_tools/benchmark_gallery.py')
+def words(folder, *more):
+    return (
+        '--dim', 16, '--queries', 12, '-k', 20, '--repeat', 2,
+        '--dir', folder, '--out-json', folder / 'a.json', *more,
+    )  # fmt: skip
 
 
-def test_figures_of_small_galleries(benchmark, monkeypatch, tmp_path, capsys):
-    out = tmp_path / 'a.json'
-    words = (
-        f'benchmark_gallery.py --rows 300 2500 --dim 16 --queries 12 -k 20 '
-        f'--repeat 2 --dir {tmp_path} --out-json {out} --dtype float16'
+def test_figures_of_small_galleries(cli, tmp_path):
+    code, err = cli(
+        TOOL, *words(tmp_path), '--rows', 300, 2500, '--dtype', 'float16'
     )
-    monkeypatch.setattr('sys.argv', words.split())
-    benchmark.main()
-    found = json.loads(out.read_text())
+    assert not code, err
+    rows, figures = read_report(tmp_path / 'a.json')
+    found = figures['gallery']
     assert [one['rows'] for one in found] == [300, 2500]
-    for one in found:
+    for one, lines in zip(found, (rows[:5], rows[5:10])):
         assert one['equals_brute_force']
         assert one['ratio'] == pytest.approx(
-            one['search_seconds'] / one['product_seconds']
+            one['search_seconds'] / one['product_seconds'], rel=0.5
         )
         assert one['rows_per_second_added'] > 0
-    assert 'equal' in capsys.readouterr().out
+        assert lines[2].ours == one['search_seconds']
+        assert lines[2].ratio == one['ratio']
+    for name, row in zip(('search', 'one_query'), rows[10:], strict=True):
+        seconds = [one[f'{name}_seconds'] for one in found]
+        assert row.ours == growth_exponent([300, 2500], seconds)
     assert [p.name for p in tmp_path.iterdir()] == ['a.json']
 
 
-def test_wrong_results_are_told(benchmark):
-    rng = np.random.default_rng(0)
-    vectors = rng.standard_normal((200, 8)).astype(np.float32)
-    sims = vectors[:3].astype(np.float64) @ vectors.T.astype(np.float64)
-    ids = np.argsort(-sims, axis=1, kind='stable')[:, :5]
-    parts = [vectors[:70], vectors[70:]]
-    right = Matches(ids, np.take_along_axis(sims, ids, 1))
-    assert benchmark.is_brute_force(right, vectors[:3], parts, 5)
-    ids = ids.copy()
-    ids[2, [3, 4]] = ids[2, [4, 3]]
-    wrong = Matches(ids, right.similarities)
-    assert not benchmark.is_brute_force(wrong, vectors[:3], parts, 5)
+def test_wrong_results_are_told(cli, tmp_path, monkeypatch):
+    search = ExactGallery.search
+    monkeypatch.setattr(
+        ExactGallery, 'search', lambda self, q, k: search(self, -q, k)
+    )
+    code, _ = cli(TOOL, *words(tmp_path), '--rows', 300)
+    assert code == 1
+    rows, _ = read_report(tmp_path / 'a.json')
+    assert 'NOT EQUAL' in rows[2].what
+
+
+def test_disk_is_too_small(cli, tmp_path):
+    code, err = cli(TOOL, *words(tmp_path), '--rows', 10**14)
+    assert code
+    assert f'--dir {tmp_path}' in err
+    assert 'GiB are free' in err
