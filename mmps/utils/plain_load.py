@@ -5,6 +5,7 @@ import os
 import pickle
 import re
 import warnings
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -42,6 +43,7 @@ def load_plain(path: str | os.PathLike, map_location: Any = 'cpu') -> Any:
         RefusedError: It holds more than that.
         Exception: Nearly any, if it is no such file or a broken one.
     """
+    _check_sums(path)
     with _only(_plain_types()), warnings.catch_warnings():
         # Of pickle protocols and archives that are about to be refused.
         warnings.simplefilter('ignore')
@@ -70,6 +72,18 @@ def _only(types: list[Any]) -> Iterator[None]:
     finally:
         clear_safe_globals()
         add_safe_globals(before)
+
+
+def _check_sums(path: str | os.PathLike) -> None:
+    """Find flipped bits, which torch reads as other weights."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        # torch packs nothing; what is packed it will refuse by itself.
+        packed = any(i.compress_type for i in archive.infolist())
+        damaged = None if packed else archive.testzip()
+    if damaged is not None:
+        raise ValueError(f'damaged: {damaged} does not have its checksum')
 
 
 def _plain_types() -> list[Any]:

@@ -1,4 +1,5 @@
 import os
+import zipfile
 
 import numpy as np
 import pytest
@@ -123,3 +124,22 @@ def test_junk_is_not_called_dangerous(tmp_path):
         with pytest.raises(Exception) as info:  # noqa: PT011
             load_plain(tmp_path / 'a.pth')
         assert not isinstance(info.value, RefusedError)
+
+
+def test_flipped_bits_are_found(tmp_path):
+    torch.save({'w': torch.ones(1000)}, path := tmp_path / 'a.pth')
+    data = bytearray(path.read_bytes())
+    ones = torch.ones(100).numpy().tobytes()
+    data[data.index(ones) + 200] ^= 0x10
+    path.write_bytes(data)
+    # torch alone reads other weights.
+    assert (torch.load(path, weights_only=True)['w'] != 1).sum() == 1
+    with pytest.raises(ValueError, match=r'damaged: a/data/0 does not have'):
+        load_plain(path)
+
+
+def test_a_packed_archive_is_left_to_torch(tmp_path):
+    with zipfile.ZipFile(tmp_path / 'a.pth', 'w', zipfile.ZIP_DEFLATED) as out:
+        out.writestr('a/data.pkl', bytes(10**7))
+    with pytest.raises(RuntimeError):
+        load_plain(tmp_path / 'a.pth')

@@ -123,7 +123,10 @@ class ContextMatcher:
         """Rows and detections of the k1 most similar ones of every row."""
         k1 = self.settings.k1
         values, table = gallery_table(sims, in_gallery, self.splits)
-        bound = np.sort(values, axis=1)[:, -k1:][:, :1]
+        last = max(0, values.shape[1] - k1)
+        bound = values[:, last : last + 1]
+        if bound.size:
+            bound = np.partition(values, last, axis=1)[:, last : last + 1]
         bound = np.maximum(bound, np.finfo(sims.dtype).min)
         cells = np.flatnonzero(values >= bound)
         rows, columns = np.divmod(cells, max(values.shape[1], 1))
