@@ -1,19 +1,24 @@
 """Deformable convolution that also trains at speed on a CPU."""
 
+import warnings
+from functools import cache
+
 import torch
 import torch.nn.functional as F
 from mmcv.ops import DeformConv2d, deform_conv2d
 from torch import Tensor
 
+# Locations whose samples are held at a time: they stay in the cache.
+_LOCATIONS = 512
+
 
 def deform_conv2d_by_sampling(
     x: Tensor, offset: Tensor, weight: Tensor, padding: int
 ) -> Tensor:
-    """Deformable convolution of stride 1 as one `grid_sample` and one 1x1
-    convolution.
+    """Deformable convolution of stride 1 as a sampling and a product.
 
     Equal to mmcv's operator (values outside the map are zero, bilinear
-    between cells), but its backward on a CPU is about 14 times faster.
+    between cells), but on a CPU its backward is about 14 times faster.
 
     Args:
         x (Tensor): (N, C, H, W).
@@ -25,12 +30,15 @@ def deform_conv2d_by_sampling(
     Returns:
         Tensor: (N, O, H, W).
     """
-    num, channels, height, width = x.shape
-    grid = _sampling_grid(x, offset, weight.size(-1), padding)
-    if not torch.is_grad_enabled():
-        with torch.autocast(x.device.type, enabled=False):
-            return _row_by_row(x, grid, weight)
+    y, x_pos = _sampled_positions(x, offset, weight.size(-1), padding)
     with torch.autocast(x.device.type, enabled=False):
+        if _runs_as_written() and _has_sparse_product():
+            return _by_sparse_product(x, y, x_pos, weight)
+        height, width = x.shape[2:]
+        # align_corners=False puts cell i at (2i + 1) / size - 1.
+        grid = torch.stack(
+            ((2 * x_pos + 1) / width - 1, (2 * y + 1) / height - 1), dim=-1
+        )
         sampled = F.grid_sample(
             x,
             grid.flatten(1, 2),
@@ -40,55 +48,103 @@ def deform_conv2d_by_sampling(
         )
     # As a 1x1 convolution: no copy of the samples, and bf16 under autocast.
     return F.conv2d(
-        sampled.reshape(num, -1, height, width),
+        sampled.reshape(len(x), -1, height, width),
         weight.reshape(weight.size(0), -1, 1, 1),
     )
 
 
-def _row_by_row(x: Tensor, grid: Tensor, weight: Tensor) -> Tensor:
-    """The same without gradients, in fp32.
-
-    The samples of one row of the kernel are all that is held at a time.
-    """
-    num, _, height, width = x.shape
-    kernel = weight.size(-1)
-    out = x.new_zeros(num, weight.size(0), height * width)
-    for row, points in zip(weight.unbind(2), grid.split(kernel, 1)):
-        # Torch spreads `grid_sample` over the batch: points for one image.
-        if num == 1:
-            row = row.transpose(1, 2)
-            images, points = x.expand(kernel, -1, -1, -1), points[0]
-        else:
-            images, points = x, points.flatten(1, 2)
-        sampled = F.grid_sample(
-            images,
-            points,
-            mode='bilinear',
-            padding_mode='zeros',
-            align_corners=False,
-        )
-        out.baddbmm_(
-            row.flatten(1).expand(num, -1, -1),
-            sampled.view(num, -1, height * width),
-        )
-    return out.view(num, -1, height, width)
+def _runs_as_written() -> bool:
+    """Neither traced for gradients nor for another program."""
+    return not (
+        torch.is_grad_enabled()
+        or torch.compiler.is_compiling()
+        or torch.jit.is_tracing()
+    )
 
 
-def _sampling_grid(
-    x: Tensor, offset: Tensor, kernel: int, padding: int
+@cache
+def _has_sparse_product() -> bool:
+    """Whether torch has MKL's; its word on a beta state is said here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        torch.eye(1).to_sparse_csr()
+    return torch.backends.mkl.is_available()
+
+
+def _by_sparse_product(
+    x: Tensor, y: Tensor, x_pos: Tensor, weight: Tensor
 ) -> Tensor:
-    """(N, K, H, W, 2) points as `grid_sample` wants them."""
+    """The same without gradients, in half the time and little memory.
+
+    A sample is a weighted sum of four cells, so the samples are a sparse
+    matrix times the cells, for which MKL has a product.
+
+    Args:
+        x (Tensor): (N, C, H, W).
+        y (Tensor): (N, K, H, W) positions in cells.
+        x_pos (Tensor): (N, K, H, W) likewise.
+        weight (Tensor): (O, C, k, k).
+    """
+    height, width = x.shape[2:]
+    # Locations first, then their taps, then the four cells of each.
+    y, x_pos = (t.flatten(2).transpose(1, 2).contiguous() for t in (y, x_pos))
+    rows, row_shares = _two_cells(y, height)
+    cols, col_shares = _two_cells(x_pos, width)
+    cells = rows[..., :, None] * width + cols[..., None, :]
+    shares = row_shares[..., :, None] * col_shares[..., None, :]
+
+    out = x.new_empty(len(x), weight.size(0), height * width)
+    kernel = weight.permute(0, 2, 3, 1).flatten(1)
+    samples = x.new_empty(_LOCATIONS, kernel.size(1))
+    starts = torch.arange(0, 4 * y.size(2) * _LOCATIONS + 1, 4).int()
+    for image in zip(x.flatten(2), cells, shares, out, strict=True):
+        table = image[0].t().contiguous()
+        parts = (t.split(_LOCATIONS) for t in image[1:3])
+        for cell, share, part in zip(*parts, image[3].split(_LOCATIONS, 1)):
+            held = samples[: len(cell)]
+            taken = held.view(-1, table.size(1))
+            matrix = torch.sparse_csr_tensor(
+                starts[: len(taken) + 1],
+                cell.flatten(),
+                share.flatten(),
+                (len(taken), len(table)),
+                check_invariants=False,
+            )
+            torch.addmm(taken, matrix, table, beta=0, out=taken)
+            torch.mm(kernel, held.t(), out=part)
+    return out.unflatten(2, (height, width))
+
+
+def _two_cells(position: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """The two cells that a position lies between, and their shares.
+
+    Args:
+        position (Tensor): (...) in cells; not a number is outside.
+        size (int): Cells there are.
+
+    Returns:
+        tuple: (..., 2) int32 cells and (..., 2) shares, 0 outside the map.
+    """
+    first = position.floor()
+    cells = torch.stack((first, first + 1), -1)
+    share = (position - first)[..., None]
+    shares = torch.cat((1 - share, share), -1)
+    outside = ~((cells >= 0) & (cells < size))
+    shares = shares.masked_fill_(outside, 0)
+    return cells.masked_fill_(outside, 0).to(torch.int32), shares
+
+
+def _sampled_positions(
+    x: Tensor, offset: Tensor, kernel: int, padding: int
+) -> tuple[Tensor, Tensor]:
+    """(N, K, H, W) y and x of the sampled points, in cells."""
     height, width = x.shape[2:]
     ys, xs = kernel_grid(kernel, padding, x.device, x.dtype)
     offset = offset.unflatten(1, (-1, 2))
     rows = torch.arange(height, device=x.device, dtype=x.dtype)
     cols = torch.arange(width, device=x.device, dtype=x.dtype)
     y = offset[:, :, 0] + ys[:, None, None] + rows[:, None]
-    x_pos = offset[:, :, 1] + xs[:, None, None] + cols
-    # align_corners=False puts cell i at (2i + 1) / size - 1.
-    return torch.stack(
-        ((2 * x_pos + 1) / width - 1, (2 * y + 1) / height - 1), dim=-1
-    )
+    return y, offset[:, :, 1] + xs[:, None, None] + cols
 
 
 def kernel_grid(

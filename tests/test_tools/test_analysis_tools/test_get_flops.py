@@ -13,6 +13,8 @@ from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData
 from torch import nn
 
+from mmps.models.layers import DeformConv
+
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -61,6 +63,27 @@ def test_counts_as_by_hand(get_flops):
     assert rows[2][2] >= conv + linear
     assert not any('PythonOp' in name for name in skipped)
     assert torch.is_grad_enabled()
+
+
+class Deformed(TwoLayers):
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = DeformConv(5, 20)
+
+    def forward(self, inputs, data_samples, mode='tensor'):
+        x = self.backbone(inputs)
+        x = self.head(x, x.new_zeros(len(x), 18, *x.shape[2:]))
+        for sample, row in zip(data_samples, x, strict=True):
+            sample.pred_instances = InstanceData(scores=row)
+        return data_samples
+
+
+def test_deformable_convolution_counts_as_a_convolution(get_flops):
+    rows, _ = get_flops.count(Deformed().eval(), (40, 64))
+    assert rows[1][0] == 'head'
+    product = 64 * 64 * 5 * 20 * 9
+    # Four multiply-adds of bilinear sampling per value on top.
+    assert product <= rows[1][2] <= product + 4 * 64 * 64 * 5 * 9
 
 
 def test_prints_a_table_of_a_detector(get_flops, capsys, monkeypatch):
