@@ -13,7 +13,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 # What is not a string in memory; the format holds strings alone.
-_JSON = ('dataset_meta', 'epoch', 'iter')
+_JSON = ('dataset_meta', 'epoch', 'iter', 'seed')
 
 
 def is_safetensors(path: str | os.PathLike) -> bool:
@@ -36,7 +36,7 @@ def read_safetensors(
             the CPU. Defaults to the CPU.
 
     Returns:
-        ``state_dict`` and ``meta``: epoch, iter and dataset_meta as
+        ``state_dict`` and ``meta``: epoch, iter, seed and dataset_meta as
         :func:`safetensors_bytes` got them, all else strings.
     """
     if not isinstance(map_location, (str, torch.device)):
@@ -60,7 +60,8 @@ def safetensors_bytes(
 
     Args:
         state: Dense tensors; none shares its memory with another.
-        meta: Strings, and plain values of epoch, iter and dataset_meta.
+        meta: Strings, and plain values of epoch, iter, seed and
+            dataset_meta.
     """
     strings = {
         key: json.dumps(value) if key in _JSON else value

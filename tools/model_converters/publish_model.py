@@ -82,7 +82,8 @@ def small_meta(meta: Any, state: Mapping[str, Tensor]) -> dict[str, Any]:
     meta = meta if isinstance(meta, Mapping) else {}
     small: dict[str, Any] = {}
     for key, kind in (
-        ('cfg', str), ('dataset_meta', dict), ('epoch', int), ('iter', int)
+        ('cfg', str), ('dataset_meta', dict), ('epoch', int), ('iter', int),
+        ('seed', int),
     ):  # fmt: skip
         if isinstance(meta.get(key), kind):
             small[key] = meta[key]

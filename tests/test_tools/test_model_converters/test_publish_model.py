@@ -41,6 +41,7 @@ def test_weights_and_a_small_meta_stay(published):
     )
     assert after['meta'] == dict(
         cfg=before['meta']['cfg'],
+        seed=before['meta']['seed'],
         dataset_meta=json.loads(json.dumps(before['meta']['dataset_meta'])),
         epoch=0,
         iter=2,
