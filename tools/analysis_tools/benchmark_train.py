@@ -171,7 +171,7 @@ def main() -> None:
     figures['OIM step'] = step = oim_step(memory, *people)
     rows.append(
         Row('OIM step, 512 people', 's/step', step['vectorised'],
-            step['loop'], 'loop, equal results')
+            step['loop'], 'loop, equal results', step['ratio'])
     )  # fmt: skip
     width, height = args.size
     print_rows(

@@ -10,7 +10,7 @@ from mmps.utils.person_ids import check_person_ids
 
 from ..memories import MemoryReadout
 from ..utils import samples_per_process
-from .functional import oim_loss, with_margin
+from .functional import memory_cross_entropy, oim_loss, with_margin
 
 
 @MODELS.register_module()
@@ -82,7 +82,7 @@ class OIMLoss(nn.Module):
         target = person_ids.long().masked_fill(
             person_ids >= readout.num_ids, len(readout.rows)
         )
-        loss, counted = self.sample_losses(readout, target)
+        loss, counted = self._losses_of_labelled(readout, target)
         if log_variance is not None:
             eased = (-log_variance).exp() * loss + log_variance
             loss = eased.masked_fill(~counted, 0)
@@ -94,18 +94,36 @@ class OIMLoss(nn.Module):
             loss, avg_factor=avg_factor
         )
 
+    def _losses_of_labelled(
+        self, readout: MemoryReadout, target: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        # Products of the others are not needed, but an accelerator would
+        # have to wait for their number.
+        if target.device.type != 'cpu' or readout.has_cosine:
+            return self.sample_losses(readout, target)
+        rows = (target >= 0).nonzero()[:, 0]
+        some, counted = self.sample_losses(readout.select(rows), target[rows])
+        return (
+            some.new_zeros(len(target)).index_copy(0, rows, some),
+            counted.new_zeros(len(target)).index_copy(0, rows, counted),
+        )
+
     def sample_losses(
         self, readout: MemoryReadout, target: Tensor
     ) -> tuple[Tensor, Tensor]:
         """(N,) losses and the (N,) bool mask of samples that have one."""
-        if self.margin is None:
-            logits = readout.logits(self.temperature)
-        else:
-            cosine = with_margin(
-                readout.cosine, target, readout.filled, *self.margin
+        if self.margin is None and not readout.has_cosine:
+            return memory_cross_entropy(
+                readout.x,
+                readout.rows,
+                target,
+                self.temperature,
+                readout.valid,
             )
-            logits = cosine / self.temperature
-        return oim_loss(logits, target, readout.valid)
+        cosine = readout.cosine
+        if self.margin is not None:
+            cosine = with_margin(cosine, target, readout.filled, *self.margin)
+        return oim_loss(cosine / self.temperature, target, readout.valid)
 
     def num_averaged(self, counted: Tensor) -> int | Tensor:
         """How many of the samples the loss is the mean of."""

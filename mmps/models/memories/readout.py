@@ -54,22 +54,17 @@ class MemoryReadout:
         """(N, L + Q) products with the memory rows; 0 for unfilled ones."""
         return _product(self.x, self.rows)
 
+    @property
+    def has_cosine(self) -> bool:
+        """Whether :attr:`cosine` was taken already."""
+        return 'cosine' in self.__dict__
+
     @cached_property
     def background(self) -> Tensor | None:
         """(N, B) products with the background queue, or None."""
         if self.background_rows is None:
             return None
         return _product(self.x, self.background_rows)
-
-    def logits(self, temperature: float) -> Tensor:
-        """(N, L + Q) ``cosine / temperature``.
-
-        Unless the cosines were asked for before, the embeddings are divided
-        in their place: one pass over all columns less.
-        """
-        if 'cosine' in self.__dict__:
-            return self.cosine / temperature
-        return _product(self.x, self.rows, 1 / temperature)
 
     def select(self, rows: Tensor) -> 'MemoryReadout':
         """The readout of some of the batch's samples.
@@ -87,10 +82,7 @@ class MemoryReadout:
         return part
 
 
-def _product(x: Tensor, rows: Tensor, scale: float | None = None) -> Tensor:
+def _product(x: Tensor, rows: Tensor) -> Tensor:
     with torch.autocast(x.device.type, enabled=False):
         dtype = torch.promote_types(x.dtype, rows.dtype)
-        x = x.to(dtype)
-        if scale is not None:
-            x = x * scale
-        return x @ rows.to(dtype).T
+        return x.to(dtype) @ rows.to(dtype).T

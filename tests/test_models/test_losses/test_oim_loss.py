@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mmps.models.losses import OIMLoss
 from mmps.models.losses import oim_loss as oim_module
-from mmps.models.losses.functional import oim_loss
+from mmps.models.losses.functional import memory_cross_entropy, oim_loss
 from mmps.models.memories import IdentityMemory
 from mmps.registry import MODELS
 
@@ -70,6 +70,67 @@ def test_value_and_gradient(unfilled, person_ids, temperature, seed):
     (expected_grad,) = torch.autograd.grad(expected, x)
     torch.testing.assert_close(grad, expected_grad, rtol=1e-6, atol=1e-9)
     assert not grad[person_ids < 0].any()
+
+
+@given(
+    person_ids=st.lists(st.integers(-1, 3), max_size=9),
+    valid=st.none() | st.lists(st.booleans(), min_size=6, max_size=6),
+    temperature=st.sampled_from([1 / 30, 0.2]),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=80, derandomize=True, deadline=None)
+def test_in_place_softmax_equals_the_plain_one(
+    person_ids, valid, temperature, seed
+):
+    x = unit(len(person_ids), seed=seed).requires_grad_()
+    rows = unit(6, seed=seed + 1)
+    ids = torch.tensor(person_ids, dtype=torch.long)
+    valid = None if valid is None else torch.tensor(valid)
+    got, counted = memory_cross_entropy(x, rows, ids, temperature, valid)
+    want, want_counted = oim_loss(x @ rows.T / temperature, ids, valid)
+    assert torch.equal(counted, want_counted)
+    torch.testing.assert_close(got, want, rtol=1e-9, atol=1e-12)
+    weights = torch.rand(len(ids), dtype=torch.float64)
+    (grad,) = torch.autograd.grad(got @ weights, x, retain_graph=True)
+    (want_grad,) = torch.autograd.grad(want @ weights, x)
+    torch.testing.assert_close(grad, want_grad, rtol=1e-9, atol=1e-12)
+    # What was kept for the first pass is as it was.
+    (again,) = torch.autograd.grad(got @ weights, x)
+    assert torch.equal(again, grad)
+
+
+def test_far_apart_logits_neither_overflow_nor_vanish():
+    x = torch.tensor([[1.0, 0.0], [-1.0, 0.0]], requires_grad=True)
+    rows = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
+    loss, _ = memory_cross_entropy(x, rows, torch.tensor([0, 0]), 1e-4)
+    assert loss.tolist() == [0, 20_000]
+    loss.sum().backward()
+    assert x.grad.tolist() == [[0, 0], [-20_000, 0]]
+
+
+def test_gradient_under_autocast_is_that_without():
+    x = unit(5, dtype=torch.float32).requires_grad_()
+    rows, ids = unit(6, seed=1, dtype=torch.float32), torch.arange(5)
+    grads = []
+    for enabled in (False, True):
+        with torch.autocast('cpu', torch.bfloat16, enabled=enabled):
+            loss, _ = memory_cross_entropy(x, rows, ids, 0.1)
+            grads += torch.autograd.grad(loss.sum(), x)
+    assert torch.equal(*grads)
+
+
+@pytest.mark.parametrize('cosine_first', [False, True])
+def test_the_same_with_cosines_that_were_taken_before(cosine_first):
+    memory, person_ids = seen_memory(), torch.tensor([0, 3, -1, 2, 0])
+    x = unit(5).requires_grad_()
+    readout = memory(x)
+    if cosine_first:
+        readout.cosine  # noqa: B018
+    loss = OIMLoss(0.1)(readout, person_ids)
+    expected, _ = loop_loss(memory, x, person_ids, 0.1)
+    torch.testing.assert_close(loss, expected)
+    grads = [torch.autograd.grad(v, x)[0] for v in (loss, expected)]
+    torch.testing.assert_close(*grads)
 
 
 def test_gradcheck():
@@ -182,7 +243,7 @@ def test_an_id_never_hits_a_queue_column():
     # On an accelerator the ids are not looked at beforehand.
     with (
         mock.patch.object(oim_module, 'check_person_ids'),
-        pytest.raises(IndexError),
+        pytest.raises(RuntimeError, match='index 8 is out of bounds'),
     ):
         OIMLoss()(memory(unit(2)), torch.tensor([0, 4]))
 

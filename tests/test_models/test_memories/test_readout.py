@@ -16,19 +16,18 @@ def memory():
     return memory
 
 
-@pytest.mark.parametrize('cosine_first', [False, True])
-def test_logits_are_cosines_by_the_temperature(memory, cosine_first):
+def test_cosines_are_products_with_every_row(memory):
     x = F.normalize(torch.randn(4, 8), dim=1).requires_grad_()
     readout = memory(x)
-    if cosine_first:
-        readout.cosine  # noqa: B018
-    logits = readout.logits(0.1)
+    assert not readout.has_cosine
+    cosine = readout.cosine
+    assert readout.has_cosine
     for i in range(4):
         for j, row in enumerate((*memory.prototypes, *memory.queue)):
-            want = sum(a * b for a, b in zip(x[i], row)) / 0.1
-            torch.testing.assert_close(logits[i, j], want)
-    (grad,) = torch.autograd.grad(logits.sum(), x)
-    torch.testing.assert_close(grad, (readout.rows.sum(0) / 0.1).expand(4, -1))
+            want = sum(a * b for a, b in zip(x[i], row))
+            torch.testing.assert_close(cosine[i, j], want)
+    (grad,) = torch.autograd.grad(cosine.sum(), x)
+    torch.testing.assert_close(grad, readout.rows.sum(0).expand(4, -1))
 
 
 @pytest.mark.parametrize('computed', [False, True])
@@ -59,5 +58,5 @@ def test_float32_under_autocast(memory):
     x = F.normalize(torch.randn(4, 8), dim=1)
     with torch.autocast('cpu', torch.bfloat16):
         readout = memory(x.bfloat16())
-        outs = readout.logits(0.1), readout.cosine, readout.background
+        outs = readout.cosine, readout.background
     assert {out.dtype for out in outs} == {torch.float32}

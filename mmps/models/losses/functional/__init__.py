@@ -8,6 +8,7 @@ from .boxes import ciou_loss
 from .identity import (
     angular_margin,
     hard_negative_loss,
+    memory_cross_entropy,
     oim_loss,
     person_logits,
     prototype_density,
@@ -22,6 +23,7 @@ __all__ = [
     'ciou_loss',
     'distance_loss',
     'hard_negative_loss',
+    'memory_cross_entropy',
     'oim_loss',
     'pcnet_triplet_loss',
     'person_logits',

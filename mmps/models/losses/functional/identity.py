@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from .precision import precise
 
@@ -45,6 +46,67 @@ def oim_loss(
     target = person_ids.masked_fill(~counted, -1)
     loss = F.cross_entropy(logits, target, ignore_index=-1, reduction='none')
     return loss, counted
+
+
+def memory_cross_entropy(
+    x: Tensor,
+    rows: Tensor,
+    person_ids: Tensor,
+    temperature: float,
+    valid: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    r"""``oim_loss(x @ rows.T / temperature, ...)`` with little memory.
+
+    Of the (N, C) similarities one array is held, from which the softmax is
+    taken in its place; the operators of :func:`oim_loss` hold four. The
+    gradient is that with respect to the embeddings, and of first order.
+
+    Args:
+        x: (N, D) unit embeddings.
+        rows: (C, D) memory rows, prototypes first.
+        person_ids: See :func:`oim_loss`.
+        temperature: Of the softmax.
+        valid: See :func:`oim_loss`.
+
+    Returns:
+        See :func:`oim_loss`.
+    """
+    dtype = torch.promote_types(precise(x).dtype, rows.dtype)
+    counted = person_ids >= 0
+    if valid is not None:
+        counted = counted & valid[person_ids.clamp(min=0)]
+    with torch.autocast(x.device.type, enabled=False):
+        loss = _MemoryCrossEntropy.apply(
+            x.to(dtype) / temperature,
+            rows.to(dtype),
+            person_ids.clamp(min=0),
+            valid,
+        )
+    return loss.masked_fill(~counted, 0), counted
+
+
+class _MemoryCrossEntropy(torch.autograd.Function):
+    """Cross-entropy of ``x @ rows.T``; a gradient for x only."""
+
+    @staticmethod
+    def forward(ctx, x, rows, target, valid):
+        exps = x @ rows.T
+        if valid is not None:
+            # Not -inf: without any valid column the softmax would be NaN.
+            exps.masked_fill_(~valid, torch.finfo(exps.dtype).min)
+        exps -= exps.amax(1, keepdim=True)
+        own = exps.gather(1, target[:, None]).squeeze(1)
+        total = exps.exp_().sum(1)
+        ctx.save_for_backward(exps, total, rows, target)
+        return total.log() - own
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad):
+        exps, total, rows, target = ctx.saved_tensors
+        with torch.autocast(exps.device.type, enabled=False):
+            mean = exps @ rows / total[:, None]
+        return (mean - rows[target]) * grad[:, None], None, None, None
 
 
 def with_margin(
