@@ -20,7 +20,7 @@ custom_hooks = [
     # Sizes the identity memory by the training set's people.
     dict(type='mmps.ResolvePersonIdsHook'),
     # Stops before a loss that is not finite spoils weights and memory.
-    dict(type='mmps.FiniteLossHook'),
+    dict(type='mmps.FiniteLossHook', on_nonfinite='stop'),
     # Makes a resumed run equal to an uninterrupted one.
     dict(type='mmps.ResumeHook'),
 ]

@@ -129,7 +129,9 @@ def parse_args() -> argparse.Namespace:
         '--out-json', type=Path, default=Path('benchmark.json')
     )
     parser.add_argument(
-        '--page', help='Markdown file whose table, between marks, is replaced'
+        '--page',
+        help='Markdown file whose table, between marks, is replaced by '
+        "this run's",
     )
     return parser.parse_args()
 
@@ -151,21 +153,19 @@ def with_target(row: Row) -> Row:
     return row
 
 
-def measure(name: str, args: argparse.Namespace) -> list[Row]:
-    """Run a part; its lines.
-
-    Raises:
-        subprocess.CalledProcessError: It failed, or its results were wrong.
-    """
+def measure(name: str, args: argparse.Namespace) -> tuple[list[Row], int]:
+    """Run a part; its lines and status, not 0 if its results were wrong."""
     command = command_of(PARTS[name], args.quick, args.device)
     console.print(
         f'[bold]{name}[/]: {shlex.join(command[1:])}', soft_wrap=True
     )
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, 'part.json')
-        subprocess.run([*command, '--out-json', str(out)], check=True)
-        rows, _ = read_report(out)
-    return [with_target(replace(row, part=name)) for row in rows]
+        status = subprocess.call([*command, '--out-json', str(out)])
+        rows = read_report(out)[0] if out.is_file() else []
+    rows = [replace(row, part=name) for row in rows]
+    # Targets are for whole sizes.
+    return rows if args.quick else [*map(with_target, rows)], status
 
 
 def write_page(path: str, rows: Iterable[Row], machine: dict) -> None:
@@ -186,10 +186,10 @@ def main() -> int:
     machine = describe_machine()
     rows, failed = [], []
     for name in args.parts:
-        try:
-            rows += measure(name, args)
-        except subprocess.CalledProcessError as err:
-            console.print(f'[red]{name} ended with status {err.returncode}[/]')
+        lines, status = measure(name, args)
+        rows += lines
+        if status:
+            console.print(f'[red]{name} ended with status {status}[/]')
             failed.append(name)
         write_report(args.out_json, rows, machine=machine, failed=failed)
     print_rows('Benchmark', rows, console)

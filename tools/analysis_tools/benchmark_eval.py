@@ -26,6 +26,7 @@ from mmps.structures import SearchGroundTruth, SearchPredictions
 from mmps.testing.benchmarks import (
     Row,
     in_turns,
+    own_process,
     peak_memory,
     print_rows,
     stopwatch,
@@ -75,6 +76,10 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--out-json', type=Path)
+    # A process of its own for each measurement of memory.
+    parser.add_argument(
+        '--memory-only', action='store_true', help=argparse.SUPPRESS
+    )
     args = parser.parse_args()
     for name in ('embed_dims', 'loop_queries', 'repeat'):
         value = getattr(args, name)
@@ -131,8 +136,10 @@ def time_loop(
     return seconds, float(gap)
 
 
-def compare(protocol: str, args: argparse.Namespace) -> dict[str, float]:
-    """Time, memory and figures of one protocol."""
+def load(
+    protocol: str, args: argparse.Namespace
+) -> tuple[SearchGroundTruth, SearchPredictions, ContextMatching | None]:
+    """What is evaluated: ground truth, predictions and context."""
     truth = ground_truth(protocol.removesuffix('-cbgm'), args)
     preds = noisy_predictions(
         truth,
@@ -144,6 +151,18 @@ def compare(protocol: str, args: argparse.Namespace) -> dict[str, float]:
     cbgm = None
     if protocol.endswith('-cbgm'):
         cbgm = ContextMatching.default_for(truth)
+    return truth, preds, cbgm
+
+
+def measure_memory(protocol: str, args: argparse.Namespace) -> float:
+    """MiB of an evaluation beside its arrays, where nothing was before."""
+    truth, preds, cbgm = load(protocol, args)
+    return peak_memory(lambda: evaluate_search(truth, preds, cbgm=cbgm))
+
+
+def compare(protocol: str, args: argparse.Namespace) -> dict[str, float]:
+    """Time, memory and figures of one protocol."""
+    truth, preds, cbgm = load(protocol, args)
     results: dict[str, SearchResult] = {}
 
     def ours() -> float:
@@ -153,8 +172,13 @@ def compare(protocol: str, args: argparse.Namespace) -> dict[str, float]:
         results.update(found)
         return seconds
 
-    memory = peak_memory(ours)
-    (runs,) = in_turns([ours], args.repeat)
+    root = ('--data-root', args.data_root) if args.data_root else ()
+    memory = own_process(
+        __file__, '--memory-only', '--protocols', protocol, *root,
+        '--scale', args.scale, '--embed-dims', args.embed_dims,
+        '--seed', args.seed,
+    )  # fmt: skip
+    (runs,) = in_turns([ours], args.repeat, warm_up=1)
     loop, gap = time_loop(truth, preds, results, args.loop_queries, cbgm)
     return dict(
         queries=truth.num_queries,
@@ -192,6 +216,9 @@ def rows_of(
 def main() -> int:
     """Run the tool; status 1 if the figures differ."""
     args = parse_args()
+    if args.memory_only:
+        print(measure_memory(args.protocols[0], args))
+        return 0
     rows, figures = [], {}
     for protocol in args.protocols:
         console.print(f'measuring {protocol}')

@@ -29,13 +29,13 @@ from mmps.utils.cli import load_config, run_cli
 from mmps.utils.quiet import import_parts
 
 PRW = Path(__file__).parents[2] / 'configs/_base_/datasets/prw.py'
-GROUPS = {'LoadFrame': 'loading', 'Resize': 'resize', 'RandomResize': 'resize'}
+RESIZES = ('Resize', 'RandomResize', 'RandomChoiceResize')
+GROUPS = {'LoadFrame': 'loading'} | dict.fromkeys(RESIZES, 'resize')
 # What of mmdet's does the same work, annotations apart.
 PLAIN = {
     'LoadFrame': 'LoadImageFromFile',
     'PackPersonSearchInputs': 'PackDetInputs',
-    'Resize': 'Resize',
-    'RandomFlip': 'RandomFlip',
+    **{name: name for name in (*RESIZES, 'RandomFlip')},
 }
 
 console = Console(highlight=False)

@@ -66,7 +66,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--memory-of', choices=('method', 'plain'), help=argparse.SUPPRESS
     )
-    return parser.parse_args()
+    args = parser.parse_args()
+    if min(*args.size, args.batch, args.rounds) < 1:
+        parser.error('--size, --batch and --rounds: expected 1 or more')
+    return args
 
 
 class Step:

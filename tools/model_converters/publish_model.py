@@ -4,8 +4,8 @@
 What stays: the weights with the identity memory, which belongs to the model;
 of a training with mmengine's EMAHook the averaged ones, which its checkpoints
 hold as their weights. Of the rest, the config's text, the data set's names,
-epoch and iteration; beside them the version of mmps and a hash of the weights.
-Optimizer, schedules and log go.
+epoch, iteration and seed; beside them the version of mmps and a hash of the
+weights. Optimizer, schedules and log go.
 
 OUT-HASH.pth and OUT-HASH.safetensors hold the same. HASH is the start of the
 .pth file's SHA-256, as in OpenMMLab's model zoos.

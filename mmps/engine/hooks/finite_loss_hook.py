@@ -38,7 +38,7 @@ class FiniteLossHook(Hook):
 
     Raises:
         FloatingPointError: In training, as said above.
-        ValueError: An option is out of range.
+        ValueError: An option is out of range, or a run has two such hooks.
     """
 
     # Looks at a checkpoint before other hooks change it (EMAHook swaps).
@@ -66,6 +66,11 @@ class FiniteLossHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Step between the losses and what they change."""
+        if sum(isinstance(hook, FiniteLossHook) for hook in runner.hooks) > 1:
+            raise ValueError(
+                'FiniteLossHook: the run has two; change the options of the '
+                'one that custom_hooks has already'
+            )
         self._runner = runner
         self._model = runner.model
         if is_model_wrapper(self._model):

@@ -32,7 +32,7 @@ def deform_conv2d_by_sampling(
     """
     y, x_pos = _sampled_positions(x, offset, weight.size(-1), padding)
     with torch.autocast(x.device.type, enabled=False):
-        if _runs_as_written() and _has_sparse_product():
+        if _runs_as_written(x) and _has_sparse_product():
             return _by_sparse_product(x, y, x_pos, weight)
         height, width = x.shape[2:]
         # align_corners=False puts cell i at (2i + 1) / size - 1.
@@ -53,9 +53,9 @@ def deform_conv2d_by_sampling(
     )
 
 
-def _runs_as_written() -> bool:
-    """Neither traced for gradients nor for another program."""
-    return not (
+def _runs_as_written(x: Tensor) -> bool:
+    """On the CPU, neither traced for gradients nor for another program."""
+    return x.device.type == 'cpu' and not (
         torch.is_grad_enabled()
         or torch.compiler.is_compiling()
         or torch.jit.is_tracing()

@@ -74,6 +74,13 @@ def test_skip_leaves_the_step_out(tmp_path, make_runner, toy_model):
     assert runner.message_hub.get_info('skipped_steps') == 1
 
 
+def test_two_are_one_too_many(tmp_path, make_runner, toy_model):
+    hooks = ['FiniteLossHook', FiniteLossHook('skip')]
+    runner = make_runner(toy_model, tmp_path, hooks)
+    with pytest.raises(ValueError, match='the run has two; change the opt'):
+        runner.train()
+
+
 def test_skipping_has_an_end(tmp_path, make_runner, toy_model):
     toy_model.spoil = dict.fromkeys((2, 4, 5), 'loss_far')
     hook = dict(type='mmps.FiniteLossHook', on_nonfinite='skip', max_skipped=2)

@@ -93,6 +93,12 @@ def test_without_gradients_and_without_mkl(monkeypatch):
         torch.testing.assert_close(ours(x, offset), want, atol=1e-5, rtol=1e-5)
 
 
+def test_the_sparse_product_is_for_the_cpu():
+    with torch.no_grad():
+        assert deform_conv._runs_as_written(torch.empty(1))
+        assert not deform_conv._runs_as_written(torch.empty(1, device='meta'))
+
+
 def test_without_gradients_few_samples_are_held():
     ours, _ = make_pair(channels=32, out=1)
     x, offset = torch.randn(1, 32, 64, 64), torch.randn(1, 18, 64, 64)

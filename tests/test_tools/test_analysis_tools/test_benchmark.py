@@ -29,8 +29,8 @@ sys.exit({status})
 def parts(tmp_path):
     """Puts a script in place of a part, which ends with a status."""
 
-    def add(name, status=0):
-        text = json.dumps({'rows': ROWS})
+    def add(name, status=0, rows=ROWS):
+        text = json.dumps({'rows': rows})
         file = tmp_path / f'benchmark_{name}.py'
         file.write_text(PART.format(text=text, status=status))
 
@@ -66,20 +66,31 @@ def test_one_table_file_and_page(parts, tool, monkeypatch, tmp_path, capfd):
 
 
 def test_what_was_measured_is_kept(parts, tool, monkeypatch, tmp_path, capfd):
-    parts('eval'), parts('loading', 3), parts('gallery')
+    # The status of a result that is wrong: its line says so.
+    wrong = dict(what='difference', unit='', ours=1.0, target='<= 0.1')
+    parts('eval', 1, [wrong]), parts('gallery')
+    (tmp_path / 'benchmark_loading.py').write_text('raise SystemExit(3)')
     page = tmp_path / 'page.md'
     page.write_text('<!-- benchmark -->\nold\n<!-- /benchmark -->\n')
     words = ('--parts', 'evaluation', 'loading', 'gallery', '--quick')
     code = run(tool, monkeypatch, tmp_path, *words, '--page', str(page))
     assert code == 1
     rows, rest = read_report(tmp_path / 'all.json')
-    assert {row.part for row in rows} == {'evaluation', 'gallery'}
-    assert rest['failed'] == ['loading']
+    assert [row.part for row in rows] == ['evaluation'] + ['gallery'] * 2
+    assert rows[0].met is False
+    assert rest['failed'] == ['evaluation', 'loading']
     assert 'old' in page.read_text()  # no page with half a table
     out, err = capfd.readouterr()
     assert 'loading ended with status 3' in out
-    assert 'error: failed: loading' in err
+    assert 'error: failed: evaluation, loading' in err
     assert "'--scale', '0.05'" in out
+
+
+def test_a_look_is_held_to_no_target(parts, tool, monkeypatch, tmp_path):
+    parts('eval')
+    run(tool, monkeypatch, tmp_path, '--parts', 'evaluation', '--quick')
+    rows, _ = read_report(tmp_path / 'all.json')
+    assert [row.target for row in rows] == [None, None]
 
 
 def test_a_page_without_marks_is_told_first(cli, tmp_path):
