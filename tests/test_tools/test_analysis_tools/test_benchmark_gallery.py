@@ -10,7 +10,7 @@ TOOL = 'analysis_tools/benchmark_gallery.py'
 
 def words(folder, *more):
     return (
-        '--dim', 16, '--queries', 12, '-k', 20, '--repeat', 2,
+        '--dim', 16, '--queries', 12, '-k', 20, '--repeat', 1,
         '--dir', folder, '--out-json', folder / 'a.json', *more,
     )  # fmt: skip
 
@@ -26,7 +26,7 @@ def test_figures_of_small_galleries(cli, tmp_path):
     for one, lines in zip(found, (rows[:5], rows[5:10])):
         assert one['equals_brute_force']
         assert one['ratio'] == pytest.approx(
-            one['search_seconds'] / one['product_seconds'], rel=0.5
+            one['search_seconds'] / one['product_seconds']
         )
         assert one['rows_per_second_added'] > 0
         assert lines[2].ours == one['search_seconds']
