@@ -75,6 +75,8 @@ def texts(**changes: object) -> Callable:
 def test_the_change_alone_is_harmless(folder: Path) -> None:
     change(folder, 'ids', lambda a: a)
     use(folder)
+    with open_gallery(folder) as gallery:
+        assert list(gallery.people_in('a').ids) == list(rows_of('a').ids)
 
 
 @pytest.mark.parametrize(

@@ -52,14 +52,16 @@ class HOIMLoss(OIMLoss):
         self, readout: MemoryReadout, target: Tensor
     ) -> tuple[Tensor, Tensor]:
         """See :meth:`OIMLoss.sample_losses`."""
+        # Asked for first, with gradient, the cosines serve both terms.
+        cosine = None if readout.background is None else readout.cosine
         loss, counted = super().sample_losses(readout, target)
         if self.gamma is not None:
             loss = softmax_focal_loss(loss, self.alpha, self.gamma)
         loss = self.lambda_scale * loss
-        if readout.background is not None:
+        if cosine is not None:
             with torch.no_grad():
                 logits = person_logits(
-                    readout.cosine,
+                    cosine,
                     readout.valid,
                     readout.background,
                     readout.background_valid,

@@ -66,6 +66,15 @@ def test_gradcheck(seen_memory, unit):
     )
 
 
+def test_cosines_keep_their_gradient_for_other_losses(seen_memory, unit):
+    x = unit(3).requires_grad_()
+    readout = seen_memory(background=5)(x)
+    # As on an accelerator, where no sample is left out.
+    HOIMLoss(temperature=0.1).sample_losses(readout, torch.tensor([0, -1, 1]))
+    (grad,) = torch.autograd.grad(readout.cosine.sum(), x)
+    torch.testing.assert_close(grad, readout.rows.sum(0).expand(3, -1))
+
+
 def test_lambda_has_no_gradient(seen_memory, unit):
     memory = seen_memory(background=5)
     x = unit(2).requires_grad_()

@@ -38,11 +38,10 @@ def oim_loss(
         (N,) losses and (N,) bool mask of the samples that have one.
     """
     logits = precise(logits)
-    counted = person_ids >= 0
+    counted = _counted(person_ids, valid)
     if valid is not None:
         # Not -inf: without any valid column the softmax would be NaN.
         logits = logits.masked_fill(~valid, torch.finfo(logits.dtype).min)
-        counted = counted & valid[person_ids.clamp(min=0)]
     target = person_ids.masked_fill(~counted, -1)
     loss = F.cross_entropy(logits, target, ignore_index=-1, reduction='none')
     return loss, counted
@@ -72,9 +71,7 @@ def memory_cross_entropy(
         See :func:`oim_loss`.
     """
     dtype = torch.promote_types(precise(x).dtype, rows.dtype)
-    counted = person_ids >= 0
-    if valid is not None:
-        counted = counted & valid[person_ids.clamp(min=0)]
+    counted = _counted(person_ids, valid)
     with torch.autocast(x.device.type, enabled=False):
         loss = _MemoryCrossEntropy.apply(
             x.to(dtype) / temperature,
@@ -83,6 +80,14 @@ def memory_cross_entropy(
             valid,
         )
     return loss.masked_fill(~counted, 0), counted
+
+
+def _counted(person_ids: Tensor, valid: Tensor | None) -> Tensor:
+    """Labelled samples whose own column takes part."""
+    counted = person_ids >= 0
+    if valid is None:
+        return counted
+    return counted & valid[person_ids.clamp(min=0)]
 
 
 class _MemoryCrossEntropy(torch.autograd.Function):
