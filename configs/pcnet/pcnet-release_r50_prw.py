@@ -4,7 +4,10 @@
 _base_ = 'pcnet_r50_prw.py'
 
 model = dict(
+    # Statistics of batch norm stay, its weights and biases learn.
+    backbone=dict(norm_cfg=dict(requires_grad=True)),
     bbox_head=dict(
+        bbox_coder=dict(target_stds=[0.1, 0.1, 0.2, 0.2]),
         stacked_convs=1,
         aggregation=dict(level_scale=True, logit_clamp=50.0),
         reid_norm_cfg=dict(type='BN1d'),

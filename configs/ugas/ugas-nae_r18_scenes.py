@@ -8,6 +8,8 @@ _base_ = [
 ]
 
 model = _base_.small_c4
+# As published: the length of an embedding has to be able to vary.
+model.roi_head.reid_head.projection.init_std = 0.01
 model.neck = dict(in_channels=[32, 64], out_channels=64)
 model.roi_head.shallow = dict(
     roi_extractor=dict(roi_layer=dict(output_size=(12, 6)), out_channels=64),

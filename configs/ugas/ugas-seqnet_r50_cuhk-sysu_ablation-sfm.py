@@ -2,8 +2,7 @@
 # the data set's "resolution" gallery.
 _base_ = 'ugas-seqnet_r50_cuhk-sysu.py'
 
-# Without variances, SeqNet's own start of the projection.
-_reid_head = dict(projection=dict(init_std=0.01), uncertainty=None)
+_reid_head = dict(uncertainty=None)
 model = dict(
     roi_head=dict(
         reid_head=_reid_head,

@@ -3,9 +3,6 @@ _base_ = '../seqnet/seqnet_r50_prw.py'
 
 model = dict(
     roi_head=dict(
-        reid_head=dict(
-            projection=dict(init_std=None),
-            uncertainty=dict(type='mmps.UncertaintyGuidance'),
-        )
+        reid_head=dict(uncertainty=dict(type='mmps.UncertaintyGuidance'))
     )
 )

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
+from torch import nn
 
 from mmps.registry import HOOKS, METRICS, MODELS, TRANSFORMS
 
@@ -48,6 +49,52 @@ def test_there_are_configs():
 
 def head(name):
     return Config.fromfile(ROOT / 'pcnet' / name).model.bbox_head
+
+
+@pytest.mark.parametrize('variant', ['', '-light', '-multi'])
+@pytest.mark.parametrize('data', ['prw', 'cuhk-sysu'])
+def test_box_targets_of_paper_and_release(variant, data):
+    """RetinaNet's at weight 1; divided by stds at a quarter of that."""
+    cfg = head(f'pcnet{variant}_r50_{data}.py')
+    assert cfg.bbox_coder.target_stds == [1.0, 1.0, 1.0, 1.0]
+    loss = dict(type='SmoothL1Loss', beta=0.11, loss_weight=1.0)
+    assert cfg.loss_bbox == loss
+    release = head(f'pcnet-release{variant}_r50_{data}.py')
+    assert release.bbox_coder.target_stds == [0.1, 0.1, 0.2, 0.2]
+    weight = 1.25 if (variant, data) == ('-multi', 'cuhk-sysu') else 0.25
+    assert release.loss_bbox == {**loss, 'loss_weight': weight}
+
+
+def test_release_trains_the_weights_of_batch_norm():
+    for name, learns in (('pcnet', False), ('pcnet-release', True)):
+        cfg = Config.fromfile(ROOT / 'pcnet' / f'{name}_r50_prw.py')
+        backbone = cfg.model.backbone
+        backbone.init_cfg = None
+        net = MODELS.build(backbone)
+        net.train()
+        norms = {
+            key: module
+            for key, module in net.named_modules()
+            if isinstance(module, nn.BatchNorm2d)
+        }
+        assert not any(norm.training for norm in norms.values())
+        for key, norm in norms.items():
+            stage = key.startswith(('layer2', 'layer3', 'layer4'))
+            assert norm.weight.requires_grad == (learns and stage)
+
+
+@pytest.mark.parametrize('variant', ['pcnet', 'pcnet-multi'])
+def test_figures_of_table_5_are_a_test_of_the_same_weights(variant):
+    names = (f'{variant}_r50_prw.py', f'{variant}_r50_prw_table5.py')
+    base, cfg = (Config.fromfile(ROOT / 'pcnet' / name) for name in names)
+    test_cfg = dict(
+        base.model.test_cfg, average_iou_thr=0.6, query_average_iou_thr=0.5
+    )
+    assert cfg.model == {**base.model, 'test_cfg': test_cfg}
+    assert cfg.train_dataloader == base.train_dataloader
+    for split in ('val', 'test'):
+        resize = cfg[f'{split}_dataloader'].dataset.pipeline[1]
+        assert resize.scale == (1500, 900)
 
 
 def test_ablations_take_away_what_they_say():

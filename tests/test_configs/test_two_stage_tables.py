@@ -52,7 +52,8 @@ ROWS = {
     },
     'iidfc/hoim-base_res2net50_prw': (
         'hoim/hoim_r50_prw',
-        'backbone roi_head.shared_head rpn_head.anchor_generator.ratios',
+        'backbone roi_head.shared_head rpn_head.anchor_generator.ratios '
+        f'{BBOX}.loss_cls {REID}.loss_reid',
     ),
     'iidfc/iidfc_res2net50_prw_table5-irr': (
         'iidfc/hoim-base_res2net50_prw',
@@ -68,7 +69,7 @@ ROWS = {
     ),
     'iidfc/iidfc-release_res2net50_prw': (
         IIDFC,
-        f'{REID}.loss_reid.margin.m2',
+        f'{REID}.loss_reid {BBOX}.loss_cls',
     ),
     'iidfc/hoim_r50_prw_table6': ('hoim/hoim_r50_prw', ''),
     'iidfc/iidfc_r50_prw_table6': (IIDFC, 'backbone roi_head.shared_head'),
@@ -121,8 +122,7 @@ ROWS = {
     },
     f'{UGAS}_ablation-sfm-sd': (
         UGAS,
-        f'{REID}.uncertainty {SHALLOW}.reid_head.uncertainty '
-        f'{REID}.projection.init_std {SHALLOW}.reid_head.projection.init_std',
+        f'{REID}.uncertainty {SHALLOW}.reid_head.uncertainty',
     ),
     f'{UGAS}_ablation-sfm': (
         f'{UGAS}_ablation-sfm-sd',
@@ -130,11 +130,11 @@ ROWS = {
     ),
     f'{UGAS}_ablation-ug': (
         'seqnet/seqnet_r50_prw',
-        f'{REID}.uncertainty {REID}.projection.init_std',
+        f'{REID}.uncertainty',
     ),
     UGAS: (
         'seqnet/seqnet_r50_prw',
-        f'{REID}.uncertainty {REID}.projection.init_std {SHALLOW} neck '
+        f'{REID}.uncertainty {SHALLOW} neck '
         'backbone.out_indices test_cfg.rcnn.embedding',
     ),
     **{
@@ -311,9 +311,15 @@ VALUES = {
         ],
         'backbone.base_width': 26,
         'backbone.scales': 4,
+        f'{BBOX}.loss_cls.type': 'CrossEntropyLoss',
+        f'{REID}.loss_reid.gamma': None,
+        f'{REID}.loss_reid.lambda_scale': 2.0,
     },
     'iidfc/iidfc-release_res2net50_prw': {
-        f'{REID}.loss_reid.margin.m2': 0.003
+        f'{REID}.loss_reid.margin.m2': 0.003,
+        f'{BBOX}.loss_cls.type': 'mmps.SoftmaxFocalLoss',
+        f'{REID}.loss_reid.gamma': 2.0,
+        f'{REID}.loss_reid.lambda_scale': 1.0,
     },
     f'{IIDFC}_table7-arcface': {
         f'{REID}.loss_reid.margin.m1': 1.0,
@@ -343,6 +349,7 @@ VALUES = {
         f'{SHALLOW}.roi_extractor.featmap_strides': [4, 8],
         f'{SHALLOW}.roi_extractor.roi_layer.output_size': 14,
         f'{SHALLOW}.reid_head.projection.embed_dims': 256,
+        'test_cfg.rcnn.confidence_weighted': True,
         f'{SHALLOW}.reid_head.memory.queue_size': 500,
         f'{REID}.memory.queue_size': 500,
         'neck.in_channels': [256, 512],

@@ -3,7 +3,8 @@
 
 Runs one training after another, each in WORK_DIR/CONFIG/seedN. What is there
 already is not done again, so an interrupted list goes on where it stopped,
-and a longer list or more seeds add to it. The figures are those of the last
+and a longer list or more seeds add to it; nor is what other machines have
+done, by their ablation.csv (--known). The figures are those of the last
 validation. The table is written anew after every run.
 """
 
@@ -28,6 +29,8 @@ FIGURES = {
     'detection AP': 'person_search/AP',
 }
 
+CSV_HEADER = ['config', 'seed', *FIGURES]
+
 console = Console(highlight=False)
 
 
@@ -47,6 +50,14 @@ def parse_args() -> argparse.Namespace:
         '--work-dir', type=Path, default=Path('work_dirs/ablation')
     )
     parser.add_argument('--seeds', type=int, nargs='+', default=[0])
+    parser.add_argument(
+        '--known',
+        type=Path,
+        nargs='+',
+        default=[],
+        metavar='CSV',
+        help='ablation.csv of runs that were made elsewhere',
+    )
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -87,24 +98,64 @@ def figures_of(folder: Path) -> dict[str, float] | None:
     }
 
 
+def read_known(files: list[Path]) -> dict[tuple[str, int], list[float]]:
+    """Figures in per cent by row name and seed.
+
+    Raises:
+        UsageError: A file is no table of this tool.
+    """
+    known = {}
+    for path in files:
+        existing_file(path, 'table')
+        with path.open(newline='') as file:
+            header, *lines = list(csv.reader(file)) or [[]]
+        if header != CSV_HEADER:
+            raise UsageError(
+                f'{path}: expected the columns {", ".join(CSV_HEADER)}, got '
+                f'{", ".join(header) or "nothing"}'
+            )
+        for number, line in enumerate(lines, 2):
+            try:
+                name, seed, *figures = line
+                values = [float(value) for value in figures]
+                known[name, int(seed)] = values
+                fits = len(values) == len(FIGURES)
+            except ValueError:
+                fits = False
+            if not fits:
+                raise UsageError(
+                    f'{path}, line {number}: expected a name, a seed and '
+                    f'{len(FIGURES)} figures, got {",".join(line)}'
+                )
+    return known
+
+
 def collect(
-    rows: dict[str, str], seeds: list[int], work_dir: Path
-) -> dict[str, np.ndarray]:
-    """Row name to (runs, figures) of the runs that are finished."""
+    rows: dict[str, str],
+    seeds: list[int],
+    work_dir: Path,
+    known: dict[tuple[str, int], list[float]],
+) -> dict[str, dict[int, list[float]]]:
+    """Row name to figures by seed of the runs that are finished."""
     found = {}
     for name in rows:
-        runs = []
+        runs = {}
         for seed in seeds:
             folder = work_dir / name / f'seed{seed}'
-            if (folder / 'done').is_file():
-                runs.append(list(figures_of(folder).values()))
+            if (name, seed) in known:
+                runs[seed] = known[name, seed]
+            elif (folder / 'done').is_file():
+                runs[seed] = list(figures_of(folder).values())
         if runs:
-            found[name] = np.array(runs)
+            found[name] = runs
     return found
 
 
-def write(found: dict[str, np.ndarray], work_dir: Path) -> None:
+def write(by_seed: dict[str, dict[int, list[float]]], work_dir: Path) -> None:
     """Write the table as Markdown, CSV and picture, and show it."""
+    found = {
+        name: np.array(list(runs.values())) for name, runs in by_seed.items()
+    }
     header = ['config', 'runs', *FIGURES]
     lines = [header]
     for name, runs in found.items():
@@ -121,10 +172,11 @@ def write(found: dict[str, np.ndarray], work_dir: Path) -> None:
     )
     with (work_dir / 'ablation.csv').open('w', newline='') as file:
         writer = csv.writer(file)
-        writer.writerow(['config', 'run', *FIGURES])
-        for name, runs in found.items():
-            for i, run in enumerate(runs):
-                writer.writerow([name, i, *(f'{value:.3f}' for value in run)])
+        writer.writerow(CSV_HEADER)
+        for name, runs in by_seed.items():
+            for seed, run in runs.items():
+                figures = (f'{value:.3f}' for value in run)
+                writer.writerow([name, seed, *figures])
     picture(found).savefig(work_dir / 'ablation.png', dpi=120)
     table = Table()
     table.add_column(header[0])
@@ -157,7 +209,17 @@ def main() -> None:
     """Run the tool."""
     args = parse_args()
     rows = named(args.configs)
-    todo = [(seed, name) for seed in args.seeds for name in rows]
+    known = read_known(args.known)
+
+    def report() -> None:
+        write(collect(rows, args.seeds, args.work_dir, known), args.work_dir)
+
+    todo = [
+        (seed, name)
+        for seed in args.seeds
+        for name in rows
+        if (name, seed) not in known
+    ]
     for number, (seed, name) in enumerate(todo, 1):
         folder = args.work_dir / name / f'seed{seed}'
         console.print(f'[bold]{number} of {len(todo)}: {name}, seed {seed}[/]')
@@ -177,7 +239,9 @@ def main() -> None:
         if not (folder / 'done').is_file():
             minutes = (time.time() - start) / 60
             (folder / 'done').write_text(f'{minutes:.1f} minutes\n')
-        write(collect(rows, args.seeds, args.work_dir), args.work_dir)
+        report()
+    if not todo:
+        report()
 
 
 if __name__ == '__main__':

@@ -42,6 +42,7 @@ model = dict(
             queue_size=100,
             update=dict(type='mmps.MomentumUpdate', momentum=0.9),
         ),
+        bbox_coder=dict(target_stds=[0.1, 0.1, 0.2, 0.2]),
         # From scratch, the terms of eq. 14 at weight 1 drown the focal loss.
         loss_bbox=dict(loss_weight=0.5),
         loss_reid=dict(temperature=1 / 15, loss_weight=0.3),

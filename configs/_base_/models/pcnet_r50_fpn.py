@@ -27,7 +27,7 @@ model = dict(
             center_offset=0.5,
             strides=[8, 16, 32, 64, 128],
         ),
-        bbox_coder=dict(target_stds=[0.1, 0.1, 0.2, 0.2]),
+        # RetinaNet's: targets as they are, not divided by deviations.
         loss_bbox=dict(
             _delete_=True, type='SmoothL1Loss', beta=0.11, loss_weight=1.0
         ),

@@ -1,17 +1,11 @@
 # UGAS: a shallow branch (SFM) taught by the deep one (SD), and a variance for
 # every embedding while training (UG). On NAE and on SeqNet alike:
 # `model = _base_.ugas`.
-_reid_head = dict(
-    # The embedding's spread has to be of the order of the variance.
-    projection=dict(init_std=None),
-    uncertainty=dict(type='mmps.UncertaintyGuidance'),
-)
-
 ugas = dict(
     backbone=dict(out_indices=(0, 1, 2)),
     neck=dict(type='mmps.ShallowFusion', in_channels=[256, 512]),
     roi_head=dict(
-        reid_head=_reid_head,
+        reid_head=dict(uncertainty=dict(type='mmps.UncertaintyGuidance')),
         shallow=dict(
             type='mmps.ShallowBranch',
             roi_extractor=dict(
@@ -32,7 +26,6 @@ ugas = dict(
                     type='mmps.LinearProjection',
                     in_channels=[256],
                     embed_dims=256,
-                    init_std=None,
                 ),
                 memory=dict(type='mmps.IdentityMemory', queue_size=5000),
                 loss_reid=dict(type='mmps.OIMLoss'),
@@ -43,4 +36,3 @@ ugas = dict(
     ),
     test_cfg=dict(rcnn=dict(embedding='concat')),
 )
-del _reid_head

@@ -22,6 +22,14 @@ param_scheduler = [
 optim_wrapper = dict(
     type='mmps.BF16OptimWrapper',
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.02, fused=True),
+    # Published to start at .01 or to scale a score, these norms would need
+    # more steps to grow than there are.
+    paramwise_cfg=dict(
+        custom_keys={
+            'reg_norm': dict(lr_mult=20.0),
+            'classifier.norm': dict(lr_mult=20.0),
+        }
+    ),
     clip_grad=dict(max_norm=20),
 )
 auto_scale_lr = dict(enable=False, base_batch_size=4)

@@ -1,18 +1,64 @@
 """Res2Net in the two forms whose weights its authors published.
 
-mmdet's Res2Net is v1b: three 3 x 3 convolutions as stem and average pooling
-before the shortcut.
+mmdet's Res2Net is v1b (three 3 x 3 convolutions as stem and average pooling
+before the shortcut) but for one pooling that has no weights: see
+:class:`PublishedBottle2neck`.
 """
 
 import re
 from typing import Any
 
+import torch
 from mmcv.cnn import build_conv_layer, build_norm_layer
 from mmdet.models.backbones import ResNet
-from mmdet.models.backbones.res2net import Res2Layer, Res2Net
-from torch import nn
+from mmdet.models.backbones.res2net import Bottle2neck, Res2Layer, Res2Net
+from torch import Tensor, nn
 
 from mmps.registry import MODELS
+
+
+class PublishedBottle2neck(Bottle2neck):
+    """The authors' block: the first of a stage pools its last group.
+
+    mmdet's does so only where it strides, hence not in layer1; the weights
+    are the same, the outputs are not.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.stage_type != 'stage' or self.conv2_stride != 1:
+            return
+        self.last_group_pool = LastGroupPool(self.width)
+        if not self.with_plugins:
+            self.with_plugins = True
+            self.after_conv1_plugin_names = []
+            self.after_conv2_plugin_names = []
+            self.after_conv3_plugin_names = []
+        self.after_conv1_plugin_names.append('last_group_pool')
+
+
+class LastGroupPool(nn.Module):
+    """Mean over 3 x 3 positions of the last channels.
+
+    Args:
+        width (int): How many channels.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.width = width
+        self.pool = nn.AvgPool2d(3, stride=1, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to the same shape."""
+        others, last = x.tensor_split([-self.width], 1)
+        return torch.cat((others, self.pool(last)), 1)
+
+
+ARCH_SETTINGS = {
+    depth: (PublishedBottle2neck, blocks)
+    for depth, (_, blocks) in Res2Net.arch_settings.items()
+}
 
 
 @MODELS.register_module()
@@ -31,7 +77,7 @@ class PlainRes2Net(ResNet):
         **kwargs: See mmdet's ResNet.
     """
 
-    arch_settings = Res2Net.arch_settings
+    arch_settings = ARCH_SETTINGS
 
     def __init__(
         self,
@@ -75,6 +121,8 @@ class Res2NetV1b(Res2Net):
 
     They name the stem's layers ``conv1`` and ``bn1``, mmdet ``stem``.
     """
+
+    arch_settings = ARCH_SETTINGS
 
     def _load_from_state_dict(
         self, state_dict: dict, prefix: str, *args: Any, **kwargs: Any

@@ -1,12 +1,12 @@
 """Point pooling: from pyramid maps to re-identification maps."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import isqrt
 from typing import NamedTuple
 
 import torch
 from mmcv.cnn import Scale
-from mmengine.model import BaseModule, caffe2_xavier_init, kaiming_init
+from mmengine.model import BaseModule, caffe2_xavier_init
 from torch import Tensor, nn
 
 from mmps.registry import MODELS
@@ -90,11 +90,16 @@ class ContextualPointPooling(BaseModule):
         )
 
     def init_weights(self) -> None:
-        """Normal(0.01) tower, Kaiming uniform offsets as in the release."""
+        """As in PCNet's release.
+
+        Normal(0.01) tower, Kaiming uniform offsets, and point convolutions
+        uniform within 1 / sqrt(fan in).
+        """
         super().init_weights()
         nn.init.normal_(self.offset_tower[0].weight, std=0.01)
         nn.init.zeros_(self.offset_tower[0].bias)
         caffe2_xavier_init(self.offset_pred)
+        _init_point_convs(self.point_convs)
 
     def forward(self, feats: Sequence[Tensor]) -> PointFeatures:
         """Pool pyramid maps, per level (N, C, H, W)."""
@@ -163,10 +168,11 @@ class ConvPointPooling(BaseModule):
         )
 
     def init_weights(self) -> None:
-        """Kaiming uniform, like the deformable convolution it replaces."""
+        """Start like the deformable convolutions that it replaces."""
         super().init_weights()
+        _init_point_convs(self.point_convs)
         for conv in self.point_convs:
-            kaiming_init(conv, a=5**0.5, mode='fan_in', distribution='uniform')
+            nn.init.zeros_(conv.bias)
 
     def forward(self, feats: Sequence[Tensor]) -> PointFeatures:
         """Pool pyramid maps, per level (N, C, H, W)."""
@@ -210,3 +216,10 @@ class IdentityPointPooling(BaseModule):
         """Hand on pyramid maps, per level (N, C, H, W)."""
         size = (-1, self.num_anchors, -1, -1, -1)
         return PointFeatures([x[:, None].expand(size) for x in feats], None)
+
+
+def _init_point_convs(convs: Iterable[nn.Module]) -> None:
+    """Weights uniform within 1 / sqrt(fan in)."""
+    for conv in convs:
+        # The slope that makes torch's bound the one wanted.
+        nn.init.kaiming_uniform_(conv.weight, a=5**0.5)

@@ -104,9 +104,11 @@ class LinearProjection(BaseModule):
 class UncertaintyGuidance(BaseModule):
     r"""A variance for every embedding, in training only (UG).
 
-    The embedding is a distribution N(mu, sigma^2) with mu from the
-    projection; this module gives log sigma^2 from the same features. The
-    network that is tested is the same with and without it.
+    The embedding is a distribution N(mu, sigma^2), mu the unit embedding
+    times sqrt(D), so that its values are of the order of 1 whatever the
+    projection's length says of the score (NAE); this module gives log sigma^2
+    from the features that are projected. The network that is tested is the
+    same with and without it.
 
     - ``'sample'``: the loss sees ``z = mu + eps sigma``, and a divergence
       keeps the distribution near N(0, 1).
@@ -155,7 +157,15 @@ class UncertaintyGuidance(BaseModule):
         """Pooled features to (N, D) log sigma^2, fp32."""
         return self.projection(levels).float() + self.init_log_variance
 
+    def sample(self, embeddings: Tensor, log_variance: Tensor) -> Tensor:
+        """One z per unit embedding, both (N, D)."""
+        noise = torch.randn_like(embeddings) * (log_variance / 2).exp()
+        return self._mean(embeddings) + noise
+
+    def divergence(self, embeddings: Tensor, log_variance: Tensor) -> Tensor:
+        """``loss_kl`` of the distributions of (N, D) unit embeddings."""
+        return self.loss_kl(self._mean(embeddings), log_variance)
+
     @staticmethod
-    def sample(mean: Tensor, log_variance: Tensor) -> Tensor:
-        """One z per embedding."""
-        return mean + torch.randn_like(mean) * (log_variance / 2).exp()
+    def _mean(embeddings: Tensor) -> Tensor:
+        return embeddings * embeddings.size(1) ** 0.5

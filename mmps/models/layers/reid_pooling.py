@@ -27,9 +27,17 @@ class MaxPooling(nn.Module):
 
 @MODELS.register_module()
 class MeanPooling(nn.Module):
-    """Mean over positions (the baseline of PGSFL)."""
+    """Mean over positions.
 
-    projected = False
+    Args:
+        projected (bool): Of the projected map, behind its batch norm, as the
+            baseline of PGSFL (which differs from its attention in the weights
+            alone), instead of the RoI's map. Defaults to False.
+    """
+
+    def __init__(self, projected: bool = False) -> None:
+        super().__init__()
+        self.projected = projected
 
     def forward(self, x: Tensor) -> tuple[Tensor, None]:
         """See the module."""

@@ -1,7 +1,5 @@
 """PCNet's distance loss."""
 
-from typing import Literal
-
 from mmdet.models.losses.utils import weight_reduce_loss
 from torch import Tensor, nn
 
@@ -19,10 +17,7 @@ class DistanceLoss(nn.Module):
 
     Args:
         num_sets: Number of sets M. Defaults to 3, the kernel's rows.
-        normalize: ``'paper'`` (eq. 6; positions = location + grid + offset)
-            or ``'release'`` (floor(h / M); positions = offsets). Defaults to
-            'paper'.
-        min_height: Lower bound in pixels of the divisor. Defaults to 1.
+        min_height: Lower bound of the heights in pixels. Defaults to 1.
         loss_weight: Factor of the loss. Defaults to 1.0.
 
     Raises:
@@ -32,7 +27,6 @@ class DistanceLoss(nn.Module):
     def __init__(
         self,
         num_sets: int = 3,
-        normalize: Literal['paper', 'release'] = 'paper',
         min_height: float = 1.0,
         loss_weight: float = 1.0,
     ) -> None:
@@ -41,17 +35,11 @@ class DistanceLoss(nn.Module):
             raise ValueError(
                 f'DistanceLoss: num_sets must be 2 or more, got {num_sets}'
             )
-        if normalize not in ('paper', 'release'):
-            raise ValueError(
-                "DistanceLoss: normalize must be 'paper' or 'release', got "
-                f'{normalize!r}'
-            )
         if not min_height > 0:
             raise ValueError(
                 f'DistanceLoss: min_height must be positive, got {min_height}'
             )
         self.num_sets = num_sets
-        self.normalize = normalize
         self.min_height = min_height
         self.loss_weight = loss_weight
 
@@ -82,13 +70,7 @@ class DistanceLoss(nn.Module):
                 'DistanceLoss: expected points_y (P, K) and heights (P,), '
                 f'got {tuple(points_y.shape)} and {tuple(heights.shape)}'
             )
-        loss = distance_loss(
-            points_y,
-            heights,
-            self.num_sets,
-            self.normalize,
-            self.min_height,
-        )
+        loss = distance_loss(points_y, heights, self.num_sets, self.min_height)
         if avg_factor is None:
             avg_factor = samples_per_process(len(loss), loss)
         return self.loss_weight * weight_reduce_loss(

@@ -298,8 +298,6 @@ class IdentityMemory(nn.Module):
         x, person_ids = gather_samples(
             x.detach().to(self.prototypes.dtype), person_ids.long()
         )
-        if len(x) == 0:
-            return
         with torch.autocast(x.device.type, enabled=False):
             usable = x.isfinite().all(1) & x.any(1)
             if self.queue_size:
@@ -312,9 +310,14 @@ class IdentityMemory(nn.Module):
                     self.prototypes,
                     self.prototypes_filled,
                 )
-            self.update_rule(
-                self.prototypes, self.prototypes_filled, x, person_ids, usable
-            )
+            if len(x):
+                self.update_rule(
+                    self.prototypes,
+                    self.prototypes_filled,
+                    x,
+                    person_ids,
+                    usable,
+                )
 
     def _update_background(self, x: Tensor) -> None:
         """Before people change the rows that it is compared with."""
@@ -322,8 +325,6 @@ class IdentityMemory(nn.Module):
             x.detach().to(self.background.dtype),
             self.background_pointer.new_full((len(x),), -1),
         )
-        if len(x) == 0:
-            return
         with torch.autocast(x.device.type, enabled=False):
             self.background_rule(
                 self.background,

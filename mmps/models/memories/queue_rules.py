@@ -47,7 +47,7 @@ class BaseQueueRule(nn.Module, metaclass=ABCMeta):
             queue: (Q, D) rows, zero where unfilled, Q >= 1; changed.
             filled: (Q,) bool; changed.
             pointer: () int64, next slot; changed.
-            x: (N, D) embeddings in the dtype of ``queue``, N >= 1.
+            x: (N, D) embeddings in the dtype of ``queue``; N may be 0.
             mask: (N,) bool, the samples to push; may be all False.
             reference: (R, D) rows that a selective rule compares x with (for
                 the unlabelled queue the prototypes); read only.
@@ -74,6 +74,8 @@ class CircularQueue(BaseQueueRule):
         reference_filled: Tensor,
     ) -> None:
         """See :meth:`BaseQueueRule.forward`; the reference is not used."""
+        if len(x) == 0:
+            return
         turn = mask.cumsum(0)
         total = turn[-1]
         # Of more samples than slots, the earlier ones would be overwritten.
@@ -96,7 +98,8 @@ class SelectiveRefreshQueue(BaseQueueRule):
     by its greatest similarity to the queue, between 0 and ``max_score``: it
     looks like a person, and like nobody in the queue. One after another the
     samples replace the slot of the smallest score (of equal ones the oldest)
-    unless their own is smaller. Scores of filled slots decay every step.
+    unless their own is smaller. Scores of filled slots decay every step, also
+    in one without samples.
 
     All similarities are taken once, against the memory before the step, so
     the rule is one sort: of slots and samples together the Q best stay.

@@ -2,6 +2,7 @@
 
 import math
 from abc import ABCMeta, abstractmethod
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -126,18 +127,25 @@ class MomentumUpdate(BaseUpdateRule):
 class AdaptiveMomentumUpdate(BaseUpdateRule):
     r"""Momentum by how far a sample is from the nearest other identity (AMU).
 
-    ``v <- L2((1 - a) v + a x)`` with ``a = sigmoid((v x - v_q x) /
-    temperature)`` and q the other filled prototype that is most similar to v:
-    a sample that looks like the rival moves v little. Several samples of one
-    id act one after another; q, and v_q, are those before the step. An
-    unfilled row takes its first sample; without a rival, also in the step
-    that fills a row, a = 0.5.
+    ``v <- L2((1 - a) v + a x)`` with q the other filled prototype that is
+    most similar to v. The paper says two things of the share a:
+
+    * ``'equation'`` (eq. 8): ``a = sigmoid((v x - v_q x) / temperature)``; a
+      sample that looks like the rival moves v little.
+    * ``'text'`` (the sentence before it): ``a = sigmoid((v v_q - v x) /
+      temperature)``; a prototype that is nearer to the rival than to the
+      sample gives way.
+
+    Several samples of one id act one after another; q, and v_q, are those
+    before the step. An unfilled row takes its first sample; without a rival,
+    also in the step that fills a row, a = 0.5.
 
     Source: Kim et al., "Prototype-Guided Saliency Feature Learning for Person
     Search" (PGSFL), CVPR 2021, eq. 7 and 8.
 
     Args:
         temperature: Of the sigmoid. Defaults to 0.05.
+        reading: Of the share, 'equation' or 'text'. Defaults to 'equation'.
         max_repeats: See :class:`MomentumUpdate`. What it leaves out may matter
             here, if later samples weigh next to nothing. Defaults to None:
             exact, one synchronisation per step on an accelerator.
@@ -147,7 +155,10 @@ class AdaptiveMomentumUpdate(BaseUpdateRule):
     """
 
     def __init__(
-        self, temperature: float = 0.05, max_repeats: int | None = None
+        self,
+        temperature: float = 0.05,
+        reading: Literal['equation', 'text'] = 'equation',
+        max_repeats: int | None = None,
     ) -> None:
         super().__init__()
         if not temperature > 0:
@@ -155,8 +166,14 @@ class AdaptiveMomentumUpdate(BaseUpdateRule):
                 'AdaptiveMomentumUpdate: temperature must be positive, got '
                 f'{temperature}'
             )
+        if reading not in ('equation', 'text'):
+            raise ValueError(
+                "AdaptiveMomentumUpdate: reading must be 'equation' or "
+                f"'text', got {reading!r}"
+            )
         _check_max_repeats('AdaptiveMomentumUpdate', max_repeats)
         self.temperature = temperature
+        self.reading = reading
         self.max_repeats = max_repeats
 
     def forward(
@@ -174,7 +191,10 @@ class AdaptiveMomentumUpdate(BaseUpdateRule):
         v = prototypes.index_select(0, groups.rows)
         rival, has_rival = self._rivals(prototypes, filled, v, groups.rows)
         for sample, active in groups.rounds():
-            gap = ((v - rival) * sample).sum(1, keepdim=True)
+            if self.reading == 'equation':
+                gap = ((v - rival) * sample).sum(1, keepdim=True)
+            else:
+                gap = ((rival - sample) * v).sum(1, keepdim=True)
             share = (gap / self.temperature).sigmoid()
             share = torch.where(has_rival, share, 0.5)
             moved = F.normalize(torch.lerp(v, sample, share))
@@ -197,5 +217,6 @@ class AdaptiveMomentumUpdate(BaseUpdateRule):
     def extra_repr(self) -> str:
         """Options shown by ``print``."""
         return (
-            f'temperature={self.temperature}, max_repeats={self.max_repeats}'
+            f'temperature={self.temperature}, reading={self.reading!r}, '
+            f'max_repeats={self.max_repeats}'
         )

@@ -133,7 +133,7 @@ class ReIDHead(BaseModule):
         mean = mean.float()
         embeddings = sampled = F.normalize(mean, dim=1)
         if log_variance is not None and self.uncertainty.mode == 'sample':
-            drawn = self.uncertainty.sample(mean, log_variance)
+            drawn = self.uncertainty.sample(embeddings, log_variance)
             sampled = F.normalize(drawn, dim=1)
         return ReIDFeatures(
             mean,
@@ -180,8 +180,8 @@ class ReIDHead(BaseModule):
         if features.log_variance is not None:
             log_variance = features.log_variance[people]
             if self.uncertainty.loss_kl is not None:
-                losses['loss_kl'] = self.uncertainty.loss_kl(
-                    features.mean[people], log_variance
+                losses['loss_kl'] = self.uncertainty.divergence(
+                    features.embeddings[people], log_variance
                 )
         attenuate = (
             log_variance is not None and self.uncertainty.mode == 'attenuate'

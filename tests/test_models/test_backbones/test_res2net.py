@@ -1,11 +1,16 @@
 """Res2Net in its published forms."""
 
+import zlib
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from mmps.registry import MODELS
 
+DATA = Path(__file__).parents[2] / 'data'
 SMALL = dict(
     depth=50, scales=4, base_width=4, base_channels=8, stem_channels=8
 )
@@ -47,6 +52,48 @@ def test_keys_are_those_of_the_published_weights():
     assert sizes['layer1.0.conv1.weight'] == (104, 64, 1, 1)
     assert sizes['layer1.0.convs.0.weight'] == (26, 26, 3, 3)
     assert sizes['layer4.0.downsample.0.weight'] == (2048, 1024, 1, 1)
+
+
+def rule_weight(key, shape):
+    """A weight that depends on its published name and shape alone."""
+    name = key.rsplit('.', 1)[-1]
+    if name == 'num_batches_tracked':
+        return torch.zeros(shape, dtype=torch.long)
+    draw = np.random.RandomState(zlib.crc32(key.encode()))
+    value = draw.standard_normal(shape)
+    if name == 'running_var' or (name == 'weight' and len(shape) == 1):
+        value = 0.5 + abs(value) / 2
+    elif len(shape) > 1:
+        value = value * (2 / np.prod(shape[1:])) ** 0.5
+    else:
+        value = value / 10
+    return torch.from_numpy(value.astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ('form', 'backbone'), [('plain', 'PlainRes2Net'), ('v1b', 'Res2NetV1b')]
+)
+def test_outputs_are_those_of_the_authors_code(form, backbone):
+    net = MODELS.build(
+        dict(type=f'mmps.{backbone}', depth=50, scales=4, base_width=26)
+    )
+    net.eval()
+    weights = {}
+    for key, value in net.state_dict().items():
+        if form == 'v1b':
+            key = key.replace('stem.7', 'bn1').replace('stem', 'conv1')
+        weights[key] = rule_weight(key, tuple(value.shape))
+    net.load_state_dict(weights)
+    picture = np.random.RandomState(0).standard_normal((1, 3, 64, 64))
+    with torch.no_grad():
+        outs = net(torch.from_numpy(picture.astype(np.float32)))
+    with np.load(DATA / 'res2net50.npz') as stored:
+        for level, out in enumerate(outs, 1):
+            want = torch.from_numpy(stored[f'{form}/layer{level}'])
+            scale = want.abs().max()
+            torch.testing.assert_close(
+                out[0, ::8, ::2, ::2] / scale, want / scale, atol=1e-5, rtol=0
+            )
 
 
 @pytest.mark.parametrize('prefix', ['', 'backbone.'])

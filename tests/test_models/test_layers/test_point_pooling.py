@@ -101,6 +101,25 @@ def test_conv_pooling_equals_convolutions():
         assert out.std() > 0
 
 
+@pytest.mark.parametrize(
+    'kind', [ContextualPointPooling, ConvPointPooling], ids=['cpp', 'conv']
+)
+def test_point_convolutions_start_as_in_the_release(kind):
+    """Uniform within 1 / sqrt(fan in)."""
+    torch.manual_seed(0)
+    pooling = kind(64, 32, num_levels=2)
+    for _ in range(2):
+        pooling.init_weights()
+    bound = (64 * 9) ** -0.5
+    for conv in pooling.point_convs:
+        weight = conv.weight.detach()
+        assert 0.99 * bound < float(weight.abs().max()) <= bound
+        spread = float(weight.std())
+        assert spread == pytest.approx(bound / 3**0.5, rel=0.02)
+        if kind is ConvPointPooling:
+            assert not conv.bias.any()
+
+
 def test_identity_pooling_hands_on_the_pyramid():
     feats = pyramid()
     pooled, offsets = IdentityPointPooling(4, 4, 2, num_anchors=2)(feats)

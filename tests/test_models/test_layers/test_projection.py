@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from mmps.models.layers import LinearProjection, UncertaintyGuidance
 
@@ -79,24 +80,41 @@ def test_too_few_rois_for_batch_norm(num):
 
 
 def test_samples_have_the_variance_that_is_asked_for():
+    """Around the unit embedding times sqrt(D)."""
     torch.manual_seed(0)
-    mean = torch.tensor([[1.0, -2.0]]).expand(20000, 2)
+    unit = torch.tensor([[0.6, -0.8]]).expand(20000, 2)
     log_variance = torch.tensor([[0.0, 2.0]]).expand(20000, 2)
-    z = UncertaintyGuidance.sample(mean, log_variance)
-    torch.testing.assert_close(z.mean(0), mean[0], atol=0.05, rtol=0)
+    z = UncertaintyGuidance().sample(unit, log_variance)
+    torch.testing.assert_close(z.mean(0), 2**0.5 * unit[0], atol=0.05, rtol=0)
     torch.testing.assert_close(
         z.var(0).log(), log_variance[0], atol=0.05, rtol=0
     )
 
 
 def test_gradient_reaches_mean_and_variance():
-    mean = torch.zeros(3, 2, requires_grad=True)
-    log_variance = torch.zeros(3, 2, requires_grad=True)
-    z = UncertaintyGuidance.sample(mean, log_variance)
+    unit = torch.zeros(3, 4, requires_grad=True)
+    log_variance = torch.zeros(3, 4, requires_grad=True)
+    z = UncertaintyGuidance().sample(unit, log_variance)
     z.square().sum().backward()
     eps = z.detach()
-    torch.testing.assert_close(mean.grad, 2 * eps)
+    torch.testing.assert_close(unit.grad, 2 * 2 * eps)
     torch.testing.assert_close(log_variance.grad, eps * eps)
+
+
+def test_divergence_equals_a_loop_over_dimensions():
+    unit = F.normalize(levels()[1], dim=1).double()
+    log_variance = levels(seed=1)[1].double().requires_grad_()
+    total = 0
+    for mu, s in zip(5**0.5 * unit, log_variance):
+        for m, v in zip(mu, s):
+            total = total + (m * m + v.exp() - v - 1) / 2
+    want = 0.01 * total / len(unit)
+    got = UncertaintyGuidance().divergence(unit, log_variance)
+    torch.testing.assert_close(got.double(), want, rtol=1e-6, atol=0)
+    torch.testing.assert_close(
+        *(torch.autograd.grad(v, log_variance)[0] for v in (got, want)),
+        rtol=1e-5, atol=1e-7,
+    )  # fmt: skip
 
 
 def test_variance_starts_where_it_is_told():

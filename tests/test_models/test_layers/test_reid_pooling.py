@@ -31,6 +31,11 @@ def test_max_and_mean(kind):
         torch.testing.assert_close(got[i], want)
 
 
+def test_mean_of_the_projected_map_on_demand():
+    assert not MeanPooling().projected
+    assert MeanPooling(projected=True).projected
+
+
 def test_pga_is_a_weighted_mean():
     torch.manual_seed(0)
     pool = PrototypeGuidedAttention(

@@ -1,7 +1,5 @@
 """DistanceLoss against eq. 6 written as a loop."""
 
-import math
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -11,7 +9,7 @@ from mmps.models.losses import DistanceLoss
 from mmps.registry import MODELS
 
 
-def loop_loss(points_y, heights, num_sets, normalize):
+def loop_loss(points_y, heights, num_sets):
     """Eq. 6, point by point; the last set takes the remaining points."""
     size = points_y.size(1) // num_sets
     total = 0.0
@@ -21,14 +19,10 @@ def loop_loss(points_y, heights, num_sets, normalize):
             stop = (i + 1) * size if i < num_sets - 1 else len(row)
             points = row[i * size : stop]
             centres.append(sum(points) / len(points))
-        if normalize == 'paper':
-            step = max(height, 1) / num_sets
-            divisor = max(height, 1)
-        else:
-            step = divisor = max(math.floor(height / num_sets), 1)
+        height = max(height, 1)
         for i in range(num_sets - 1):
             gap = centres[i + 1] - centres[i]
-            total = total + (gap - step) ** 2 / divisor
+            total = total + (gap - height / num_sets) ** 2 / height
     return total / len(points_y)
 
 
@@ -39,19 +33,18 @@ def points(num, count=9, seed=0, dtype=torch.float64):
     return (y * 200).to(dtype)
 
 
-@pytest.mark.parametrize('normalize', ['paper', 'release'])
 @given(
     heights=st.lists(st.floats(0, 500, width=32), min_size=1, max_size=8),
     shape=st.sampled_from([(9, 3), (9, 2), (9, 9), (4, 3), (25, 5)]),
     seed=st.integers(0, 99),
 )
 @settings(max_examples=50, derandomize=True, deadline=None)
-def test_value_and_gradient(normalize, heights, shape, seed):
+def test_value_and_gradient(heights, shape, seed):
     count, num_sets = shape
     heights = torch.tensor(heights, dtype=torch.float64)
     y = points(len(heights), count, seed).requires_grad_()
-    loss = DistanceLoss(num_sets, normalize)(y, heights)
-    expected = loop_loss(y, heights, num_sets, normalize)
+    loss = DistanceLoss(num_sets)(y, heights)
+    expected = loop_loss(y, heights, num_sets)
     torch.testing.assert_close(loss, expected, rtol=1e-6, atol=1e-9)
     (grad,) = torch.autograd.grad(loss, y)
     (expected_grad,) = torch.autograd.grad(expected, y)
@@ -64,8 +57,6 @@ def test_figures_by_hand():
     heights = torch.tensor([90.0])
     paper = DistanceLoss()(y, heights)
     assert paper.item() == pytest.approx((0 + 30**2) / 90)
-    release = DistanceLoss(normalize='release')(y, heights)
-    assert release.item() == pytest.approx(30**2 / 30)
     # Two sets: four points, then five.
     two = DistanceLoss(2)(y, heights)
     first, last = (30 + 40) / 4, (80 + 300) / 5
@@ -79,10 +70,9 @@ def test_no_loss_where_the_sets_are_spread_evenly():
     assert DistanceLoss()(y, heights).item() == pytest.approx(0, abs=1e-9)
 
 
-@pytest.mark.parametrize('normalize', ['paper', 'release'])
-def test_gradcheck(normalize):
+def test_gradcheck():
     heights = torch.tensor([31.0, 240.0], dtype=torch.float64)
-    loss = DistanceLoss(3, normalize)
+    loss = DistanceLoss(3)
     assert torch.autograd.gradcheck(
         lambda y: loss(y, heights), points(2).requires_grad_()
     )
@@ -108,12 +98,11 @@ def test_heights_get_no_gradient():
 
 def test_boxes_without_height():
     heights = torch.tensor([0.0, 0.2, 2.0])
-    for normalize in ('paper', 'release'):
-        y = points(3, dtype=torch.float32).requires_grad_()
-        loss = DistanceLoss(3, normalize)(y, heights)
-        loss.backward()
-        assert loss.isfinite()
-        assert y.grad.isfinite().all()
+    y = points(3, dtype=torch.float32).requires_grad_()
+    loss = DistanceLoss()(y, heights)
+    loss.backward()
+    assert loss.isfinite()
+    assert y.grad.isfinite().all()
     bounded = DistanceLoss(min_height=16.0)(y[:1], heights[:1])
     expected = DistanceLoss()(y[:1], torch.tensor([16.0]))
     assert torch.equal(bounded, expected)
@@ -138,8 +127,6 @@ def test_avg_factor_and_weight():
 def test_bad_input():
     with pytest.raises(ValueError, match='num_sets must be 2 or more'):
         DistanceLoss(1)
-    with pytest.raises(ValueError, match="'paper' or 'release'"):
-        DistanceLoss(normalize='none')
     with pytest.raises(ValueError, match='min_height must be positive'):
         DistanceLoss(min_height=0)
     with pytest.raises(ValueError, match='9 points cannot form 10 sets'):
@@ -149,7 +136,5 @@ def test_bad_input():
 
 
 def test_builds_from_a_config():
-    loss = MODELS.build(
-        dict(type='mmps.DistanceLoss', num_sets=2, normalize='release')
-    )
+    loss = MODELS.build(dict(type='mmps.DistanceLoss', num_sets=2))
     assert (loss.num_sets, loss.loss_weight) == (2, 1.0)

@@ -331,6 +331,35 @@ def test_empty_batch_changes_nothing():
     assert memory(torch.empty(0, 8)).cosine.shape == (0, 7)
 
 
+def test_scores_of_selective_queues_decay_without_samples():
+    """As in the official code, in every step."""
+    memory = IdentityMemory(
+        3,
+        8,
+        queue_size=4,
+        queue=dict(type='mmps.SelectiveRefreshQueue', decay=0.5),
+        background_size=4,
+        background=dict(type='mmps.SelectiveRefreshQueue', decay=0.5),
+    )
+    nothing = torch.empty(0, 8), torch.empty(0, dtype=torch.long)
+    people = unit(3, 8), torch.tensor([0, 1, 2])
+    memory.update(*people, unit(2, 8, seed=1))
+    memory.update(unit(2, 8, seed=2), torch.tensor([-1, -1]))
+    before = state(memory)
+    for step in (nothing, (*nothing, nothing[0])):
+        memory.update(*step)
+    after = state(memory)
+    for rule, filled in (
+        ('queue_rule', before['queue_filled']),
+        ('background_rule', before['background_filled']),
+    ):
+        assert filled.sum() == 2
+        scores = before.pop(f'{rule}.scores')
+        want = torch.where(filled, scores / 4, scores)
+        assert torch.equal(after.pop(f'{rule}.scores'), want)
+    assert_same(after, before)
+
+
 def test_reset():
     memory = IdentityMemory('auto', 8, queue_size=4)
     memory.resolve([7, 9])

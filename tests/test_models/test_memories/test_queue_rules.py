@@ -32,7 +32,7 @@ def run(steps, size):
 
 @given(
     masks=st.lists(
-        st.lists(st.booleans(), min_size=1, max_size=12),
+        st.lists(st.booleans(), max_size=12),
         min_size=1,
         max_size=5,
     ),
@@ -43,7 +43,7 @@ def test_equals_pushing_one_after_another(masks, size):
     count = sum(len(mask) for mask in masks)
     features = (torch.arange(2.0 * count) + 1).view(count, 2)
     steps = [
-        (x, torch.tensor(mask))
+        (x, torch.tensor(mask).bool())
         for x, mask in zip(features.split([len(m) for m in masks]), masks)
     ]
     rows, filled, pointer = run(steps, size)
@@ -105,7 +105,7 @@ def refresh_all(steps, size, references, decay, max_score):
 
 @given(
     masks=st.lists(
-        st.lists(st.booleans(), min_size=1, max_size=9),
+        st.lists(st.booleans(), max_size=9),
         min_size=1,
         max_size=6,
     ),
@@ -120,7 +120,7 @@ def test_selective_equals_refreshing_one_after_another(masks, size, seed):
         rows = torch.randn(num, 3, generator=generator, dtype=torch.float64)
         return rows / rows.norm(dim=1, keepdim=True)
 
-    steps = [(draw(len(mask)), torch.tensor(mask)) for mask in masks]
+    steps = [(draw(len(mask)), torch.tensor(mask).bool()) for mask in masks]
     references = [draw(4) for _ in masks]
     rule = SelectiveRefreshQueue(decay=0.9, max_score=5.0).double()
     rule.allocate(size)

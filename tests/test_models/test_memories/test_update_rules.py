@@ -246,7 +246,9 @@ def test_rounds_follow_the_batch_order(static):
     assert groups.num_rounds == 3
 
 
-def sequential_adaptive(prototypes, filled, x, person_ids, temperature):
+def sequential_adaptive(
+    prototypes, filled, x, person_ids, temperature, reading='equation'
+):
     """Eq. 7 and 8, in double precision; q is that before the step."""
     before = prototypes.double()
     rows = before.clone()
@@ -266,12 +268,14 @@ def sequential_adaptive(prototypes, filled, x, person_ids, temperature):
             continue
         share = 0.5
         if person in rivals:
+            rival = before[rivals[person]]
             near = float(v @ feature)
-            far = float(before[rivals[person]] @ feature)
+            far = float(rival @ (feature if reading == 'equation' else v))
             top = max(near, far)
             a = math.exp((near - top) / temperature)
             b = math.exp((far - top) / temperature)
-            share = a / (a + b)
+            # In the equation x has the weight a, in the text v has it.
+            share = (a if reading == 'equation' else b) / (a + b)
         mixed = (1 - share) * v + share * feature
         rows[person] = mixed / mixed.norm()
     return rows
@@ -281,12 +285,13 @@ def sequential_adaptive(prototypes, filled, x, person_ids, temperature):
 @given(
     person_ids=st.lists(st.integers(-1, 4), min_size=1, max_size=30),
     temperature=st.sampled_from([0.03, 0.05, 0.5]),
+    reading=st.sampled_from(['equation', 'text']),
     seed=st.integers(0, 1000),
     start=st.sampled_from(['empty', 'full', 'mixed', 'one']),
 )
-@settings(max_examples=60, derandomize=True, deadline=None)
+@settings(max_examples=120, derandomize=True, deadline=None)
 def test_adaptive_equals_the_sequential_rule(
-    static, person_ids, temperature, seed, start
+    static, person_ids, temperature, reading, seed, start
 ):
     prototypes = unit(5, 32, seed + 1)
     filled = torch.tensor(
@@ -299,9 +304,11 @@ def test_adaptive_equals_the_sequential_rule(
     prototypes[~filled] = 0
     x = unit(len(person_ids), 32, seed)
     ids = torch.tensor(person_ids)
-    rule = AdaptiveMomentumUpdate(temperature)
+    rule = AdaptiveMomentumUpdate(temperature, reading)
     rows, flags = apply(rule, prototypes, filled, x, ids, static)
-    want = sequential_adaptive(prototypes, filled, x, ids, temperature)
+    want = sequential_adaptive(
+        prototypes, filled, x, ids, temperature, reading
+    )
     torch.testing.assert_close(rows.double(), want, rtol=0, atol=3e-6)
     for person in range(5):
         assert flags[person] == (filled[person] or person in person_ids)
@@ -322,6 +329,19 @@ def test_adaptive_moves_little_towards_a_rival():
     assert float(from_it[0] @ away[0]) > 0.999
 
 
+def test_adaptive_text_replaces_a_prototype_near_its_rival():
+    v = F.normalize(torch.tensor([[1.0, 0.0], [0.9, 0.4]]), dim=1)
+    filled = torch.ones(2, dtype=torch.bool)
+    x = F.normalize(torch.tensor([[0.5, -0.9]]), dim=1)
+    rule = AdaptiveMomentumUpdate(0.05, 'text')
+    moved, _ = apply(rule, v, filled, x, torch.tensor([0]))
+    assert float(moved[0] @ x[0]) > 0.999
+    # Far from its rival it keeps to itself.
+    apart = torch.stack((v[0], -v[0]))
+    kept, _ = apply(rule, apart, filled, x, torch.tensor([0]))
+    assert float(kept[0] @ v[0]) > 0.999
+
+
 @pytest.mark.parametrize('static', [False, True])
 def test_adaptive_leaves_out_what_is_not_usable(static):
     prototypes = unit(3, 8, 1)
@@ -339,6 +359,8 @@ def test_adaptive_leaves_out_what_is_not_usable(static):
 def test_adaptive_options_out_of_range():
     with pytest.raises(ValueError, match='temperature must be positive'):
         AdaptiveMomentumUpdate(0)
+    with pytest.raises(ValueError, match="'equation' or 'text', got 'both'"):
+        AdaptiveMomentumUpdate(reading='both')
     with pytest.raises(ValueError, match='max_repeats must be None or'):
         AdaptiveMomentumUpdate(max_repeats=0)
 

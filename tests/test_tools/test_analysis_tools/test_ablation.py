@@ -59,7 +59,7 @@ def test_table_of_means_and_spreads(ablation, monkeypatch, tmp_path, capsys):
     assert lines[3].startswith('| second | 2 |')
     rows = list(csv.reader((tmp_path / 'out' / 'ablation.csv').open()))
     assert rows[1] == ['one', '0', *['50.000'] * 4]
-    assert rows[4] == ['second', '1', *['70.000'] * 4]
+    assert rows[4] == ['second', '2', *['70.000'] * 4]
     assert (tmp_path / 'out' / 'ablation.png').stat().st_size > 1000
     assert '60.0 ± 14.1' in capsys.readouterr().out
 
@@ -75,6 +75,48 @@ def test_goes_on_where_it_stopped(ablation, monkeypatch, tmp_path):
     run(module, monkeypatch, 'one.py', 'two.py', '--work-dir', 'out')
     table = (tmp_path / 'out' / 'ablation.md').read_text()
     assert '| two | 1 | 50.0 |' in table
+
+
+def test_runs_made_elsewhere_are_in_the_table(ablation, monkeypatch, tmp_path):
+    module, calls = ablation
+    (tmp_path / 'known.csv').write_text(
+        'config,seed,mAP,top-1,detection recall,detection AP\n'
+        'one,0,10,20,30,40\n'
+        'other,0,1,2,3,4\n'
+    )
+    args = ['one.py', '--known', 'known.csv', '--work-dir', 'out']
+    run(module, monkeypatch, *args)
+    assert calls == []
+    table = (tmp_path / 'out' / 'ablation.md').read_text()
+    assert '| one | 1 | 10.0 | 20.0 | 30.0 | 40.0 |' in table
+    assert 'other' not in table
+    run(module, monkeypatch, *args, '--seeds', '0', '1')
+    assert [call[1] for call in calls] == ['seed1']
+    rows = list(csv.reader((tmp_path / 'out' / 'ablation.csv').open()))
+    assert rows[1] == ['one', '0', '10.000', '20.000', '30.000', '40.000']
+    assert rows[2] == ['one', '1', *['60.000'] * 4]
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('', 'expected the columns config, seed, mAP.* got nothing'),
+        ('config,run\n', 'got config, run'),
+        ('config,seed,mAP,top-1,detection recall,detection AP\none,0,x,2,3,4',
+         'known.csv, line 2: expected a name, a seed and 4 figures'),
+        ('config,seed,mAP,top-1,detection recall,detection AP\none,0,1',
+         'got one,0,1'),
+    ],
+)  # fmt: skip
+def test_tables_of_others_are_checked(
+    ablation, monkeypatch, tmp_path, text, message
+):
+    module, _ = ablation
+    from mmps.utils.errors import UsageError
+
+    (tmp_path / 'known.csv').write_text(text)
+    with pytest.raises(UsageError, match=message):
+        run(module, monkeypatch, 'one.py', '--known', 'known.csv')
 
 
 @pytest.mark.parametrize(

@@ -13,18 +13,13 @@ def distance_loss(
     points_y: Tensor,
     heights: Tensor,
     num_sets: int = 3,
-    normalize: Literal['paper', 'release'] = 'paper',
     min_height: float = 1.0,
 ) -> Tensor:
     r"""Keep the context points of a location apart over the person's height.
 
-    The K points are split in kernel order into M consecutive sets of
-    floor(K / M), the last takes the remainder; m_i is the mean y of set i:
-
-    * ``'paper'``: ``1/h sum_i ((m_{i+1} - m_i) - h/M)^2``
-    * ``'release'``: with ``t = floor(h/M)``, ``1/t sum_i (m_{i+1} - m_i -
-      t)^2``, M times larger; the release also passes the predicted offsets
-      alone, without location and kernel grid.
+    ``1/h sum_i ((m_{i+1} - m_i) - h/M)^2``, m_i the mean y of set i: the K
+    points are split in kernel order into M consecutive sets of floor(K / M),
+    the last takes the remainder.
 
     Source: Zhong et al., "Points in Context for Efficient Person Search"
     (PCNet), eq. 6.
@@ -33,9 +28,7 @@ def distance_loss(
         points_y: (P, K) y coordinates in input pixels.
         heights: (P,) heights h of the assigned boxes in input pixels.
         num_sets: Number of sets M, 2 <= M <= K. Defaults to 3.
-        normalize: See above. Defaults to 'paper'.
-        min_height: Lower bound in pixels of the divisor (h, or t in the
-            release's form). Defaults to 1.
+        min_height: Lower bound of h in pixels. Defaults to 1.
 
     Returns:
         (P,) losses.
@@ -53,13 +46,8 @@ def distance_loss(
     points_y = precise(points_y)
     sets = points_y.split([size] * (num_sets - 1) + [last], dim=1)
     gaps = torch.stack([points.mean(1) for points in sets], dim=1).diff()
-    heights = precise(heights).detach()[:, None]
-    if normalize == 'paper':
-        heights = heights.clamp(min=min_height)
-        step, divisor = heights / num_sets, heights
-    else:
-        step = divisor = (heights / num_sets).floor().clamp(min=min_height)
-    return ((gaps - step).square() / divisor).sum(1)
+    heights = precise(heights).detach()[:, None].clamp(min=min_height)
+    return ((gaps - heights / num_sets).square() / heights).sum(1)
 
 
 def pcnet_triplet_loss(
