@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from mmcv.cnn import ConvModule, build_norm_layer
 from mmdet.models.dense_heads import RetinaHead
+from mmdet.models.task_modules.samplers import SamplingResult
 from mmdet.models.utils import images_to_levels, multi_apply
 from mmdet.structures.bbox import cat_boxes, get_box_tensor
 from mmdet.utils import InstanceList, OptConfigType, OptInstanceList
@@ -15,7 +16,7 @@ from mmps.registry import MODELS
 
 from ..layers.aggregation import location_centres
 from ..layers.batch_norm import batch_norm
-from ..utils import samples_per_process
+from ..utils import samples_per_process, true_indices
 from .search_boxes import flatten_maps
 from .search_prediction import SearchPredictionMixin
 
@@ -184,9 +185,10 @@ class PCNetHead(SearchPredictionMixin, RetinaHead):
             x (Sequence[Tensor]): Per level (N, C, H, W).
 
         Returns:
-            tuple: Per level: class scores (N, A, H, W), box deltas
-            (N, 4A, H, W), F_reid (N, A, D, H, W), and offsets
-            (N, A, 2K, H, W), or None for point pooling on a fixed grid.
+            tuple: Per level: class scores (N, A, H, W) and box deltas
+            (N, 4A, H, W), both fp32 also under autocast, F_reid
+            (N, A, D, H, W), and offsets (N, A, 2K, H, W), or None for point
+            pooling on a fixed grid.
         """
         if self.det_from == 'reid':
             feats, offsets = self.point_pooling(x)
@@ -195,14 +197,8 @@ class PCNetHead(SearchPredictionMixin, RetinaHead):
             cls, reg = self._towers(x)
             source = {'neck': x, 'cls': cls, 'reg': reg}[self.reid_from]
             feats, offsets = self.point_pooling(source)
-        scores = [
-            self.retina_cls(c).reshape(len(f), -1, *c.shape[2:])
-            for c, f in zip(cls, feats)
-        ]
-        deltas = [
-            self.retina_reg(r).reshape(len(f), -1, *r.shape[2:])
-            for r, f in zip(reg, feats)
-        ]
+        scores = _per_image(self.retina_cls, cls, feats)
+        deltas = _per_image(self.retina_reg, reg, feats)
         return scores, deltas, feats, offsets
 
     def _towers(self, x: Sequence[Tensor]) -> tuple[list, list]:
@@ -234,12 +230,13 @@ class PCNetHead(SearchPredictionMixin, RetinaHead):
         anchors, valid = self.get_anchors(
             sizes, batch_img_metas, device=cls_scores[0].device
         )
-        *targets, avg_factor, gt_inds = self.get_targets(
+        *targets, avg_factor, samples = self.get_targets(
             anchors,
             valid,
             batch_gt_instances,
             batch_img_metas,
             batch_gt_instances_ignore=batch_gt_instances_ignore,
+            return_sampling_results=True,
         )
         avg_factor = samples_per_process(avg_factor, cls_scores[0])
         flat_anchors = [cat_boxes(levels) for levels in anchors]
@@ -258,38 +255,52 @@ class PCNetHead(SearchPredictionMixin, RetinaHead):
             loss_cls=loss_cls,
             loss_bbox=loss_bbox,
             **self._reid_losses(
-                feats, offsets, torch.cat(gt_inds, 1), batch_gt_instances
+                feats,
+                offsets,
+                self.positive_locations(targets[0], samples),
+                samples,
+                batch_gt_instances,
             ),
         )
 
-    def _get_targets_single(self, *args, **kwargs) -> tuple:
-        """mmdet's targets and, per anchor, its box's index or -1."""
-        targets = super()._get_targets_single(*args, **kwargs)
-        labels, sampling = targets[0], targets[6]
-        gt_inds = torch.full_like(labels, -1)
-        # Positives are in ascending order in both.
-        gt_inds[labels != self.num_classes] = sampling.pos_assigned_gt_inds
-        return (*targets, gt_inds)
+    def positive_locations(
+        self, labels: Sequence[Tensor], samples: Sequence[SamplingResult]
+    ) -> tuple[Tensor, Tensor]:
+        """Image and anchor of every positive, without asking the device.
+
+        Args:
+            labels (Sequence[Tensor]): Per level (N, anchors of the level).
+            samples (Sequence[SamplingResult]): Per image; they number the
+                anchors inside the image only.
+
+        Returns:
+            tuple: (P,) indices of images and of anchors, image after image,
+            in the order of the sampling results.
+        """
+        positive = torch.cat(labels, 1) != self.num_classes
+        count = sum(len(sample.pos_inds) for sample in samples)
+        where = true_indices(positive.flatten(), count)
+        return where // positive.size(1), where % positive.size(1)
 
     def _reid_losses(
         self,
         feats: list[Tensor],
         offsets: list[Tensor] | None,
-        gt_inds: Tensor,
+        positives: tuple[Tensor, Tensor],
+        samples: Sequence[SamplingResult],
         batch_gt_instances: InstanceList,
     ) -> dict:
-        """Losses on positive locations; gt_inds is (N, anchors)."""
-        image, anchor = (gt_inds >= 0).nonzero(as_tuple=True)
-        counts = torch.bincount(image, minlength=len(gt_inds)).tolist()
-        first_gt = torch.tensor(
-            [0] + [len(gt) for gt in batch_gt_instances], device=image.device
-        ).cumsum(0)
-        matched = gt_inds[image, anchor] + first_gt[image]
-        boxes = torch.cat(
-            [get_box_tensor(gt.bboxes) for gt in batch_gt_instances]
-        )[matched]
-        ids = torch.cat([gt.person_ids for gt in batch_gt_instances])[matched]
+        """Losses on positive locations (:meth:`positive_locations`)."""
+        image, anchor = positives
+        boxes = torch.cat([get_box_tensor(s.pos_gt_bboxes) for s in samples])
+        ids = torch.cat(
+            [
+                gt.person_ids[sample.pos_assigned_gt_inds]
+                for sample, gt in zip(samples, batch_gt_instances, strict=True)
+            ]
+        )
         own = flatten_maps(feats)[image, anchor].float()
+        counts = [len(sample.pos_inds) for sample in samples]
         embeddings = self._aggregate(
             own.split(counts), boxes.split(counts), feats
         )
@@ -350,9 +361,12 @@ class PCNetHead(SearchPredictionMixin, RetinaHead):
         strides = [s[0] for s in self.prior_generator.strides]
         offset = self.prior_generator.center_offset
         centres = location_centres(feats, strides, offset)
-        cells = [f.size(-2) * f.size(-1) for f in feats]
-        stride = centres.new_tensor(strides).repeat_interleave(
-            torch.tensor(cells, device=centres.device)
+        # One by one: a tensor of them would wait for the device.
+        stride = torch.cat(
+            [
+                centres.new_full((f.size(-2) * f.size(-1),), s)
+                for f, s in zip(feats, strides, strict=True)
+            ]
         )
         geometry = torch.cat((centres, stride[:, None]), 1)
         return geometry.repeat_interleave(self.num_base_priors, 0)
@@ -379,6 +393,20 @@ class PCNetHead(SearchPredictionMixin, RetinaHead):
         if norm is not None:
             x = batch_norm(norm, x)
         return F.normalize(x, dim=1)
+
+
+def _per_image(
+    layer: nn.Module, maps: Sequence[Tensor], feats: Sequence[Tensor]
+) -> list[Tensor]:
+    """A layer's output per level and image.
+
+    In fp32: mmcv's focal loss and NMS have no bfloat16 kernel, and in fp16
+    the focal loss is not a number for logits above about 8.5.
+    """
+    return [
+        layer(x).float().reshape(len(f), -1, *x.shape[2:])
+        for x, f in zip(maps, feats)
+    ]
 
 
 def _check_choice(name: str, value: str, choices: tuple) -> None:

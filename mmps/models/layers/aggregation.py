@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mmps.registry import MODELS
 
-from ..utils import for_roi_align
+from ..utils import roi_align, true_indices
 
 
 @MODELS.register_module()
@@ -87,37 +87,54 @@ class CrossScaleAggregation(BaseModule):
                     for s, n in zip(self.level_scale, cells, strict=True)
                 ]
             )[:, None]
-        return [
-            self._aggregate(f, b, v, factor, centres)
-            for f, b, v in zip(own, boxes, values, strict=True)
-        ]
+        inside = [strictly_inside(centres, b) for b in boxes]
+        # Only locations inside some box cost anything.
+        used = _used_locations(inside)
+        with torch.autocast(values.device.type, enabled=False):
+            return [
+                self._aggregate(f, i, v, factor, u)
+                for f, i, v, u in zip(own, inside, values, used, strict=True)
+            ]
 
     def _aggregate(
         self,
         own: Tensor,
-        boxes: Tensor,
+        inside: Tensor,
         values: Tensor,
         factor: Tensor | None,
-        centres: Tensor,
+        used: Tensor,
     ) -> Tensor:
+        """Not in the maps' precision: the result is compared in search."""
         # Not len(): export would fix the number of boxes.
         if own.size(0) == 0:
             return own.float()
-        inside = strictly_inside(centres, boxes)
-        # Only locations inside some box cost anything.
-        used = inside.any(0).nonzero().squeeze(1)
-        inside, values = inside[:, used], values[used]
+        dtype = self.psi.weight.dtype
+        own, values = own.to(dtype), values[used].to(dtype)
+        inside = inside[:, used]
         keys = values if factor is None else values * factor[used]
-        # fp32 softmax and sum: the result is what gets compared in search.
-        logits = (self.psi(own) @ self.phi(keys).t()).float()
+        logits = self.psi(own) @ self.phi(keys).t()
         if self.logit_clamp is not None:
             logits = logits.clamp(-self.logit_clamp, self.logit_clamp)
         logits = logits.masked_fill(~inside, float('-inf'))
         some = inside.any(1, keepdim=True)
         # A row of -inf has a NaN gradient even where it is masked later.
         weights = logits.masked_fill(~some, 0).softmax(1) * some
-        with torch.autocast(own.device.type, enabled=False):
-            return own.float() + weights @ values.float()
+        return (own + weights @ values).float()
+
+
+def _used_locations(inside: Sequence[Tensor]) -> list[Tensor]:
+    """Per image, the locations inside some box.
+
+    The device is waited for once, not once per image.
+
+    Args:
+        inside (Sequence[Tensor]): Per image (n, P) bool.
+    """
+    masks = torch.stack([i.any(0) for i in inside])
+    if len(masks) == 1:
+        return [masks[0].nonzero().squeeze(1)]
+    counts = masks.sum(1).tolist()
+    return [true_indices(m, n) for m, n in zip(masks, counts, strict=True)]
 
 
 @MODELS.register_module()
@@ -158,7 +175,7 @@ class RoIAlignAggregation(BaseModule):
         """As :meth:`CrossScaleAggregation.forward`; f' only sets counts."""
         rois = bbox2roi(list(boxes)).float()
         crops = sum(
-            self.conv(align(for_roi_align(f.float()), rois))
+            self.conv(roi_align(align, f, rois))
             for align, f in zip(self.aligns, feats, strict=True)
         )
         pooled = crops.float().mean((2, 3))

@@ -155,6 +155,22 @@ def kernel_grid(
     return steps.repeat_interleave(kernel), steps.repeat(kernel)
 
 
+def maps_at_a_time(num_maps: int, most: int = 32) -> int:
+    """How many maps mmcv's CUDA operator works through at a time.
+
+    Args:
+        num_maps (int): Maps of the batch, at least 1.
+        most (int): Upper bound. Defaults to 32, the operator's own default.
+
+    Returns:
+        int: The largest number up to ``most`` that divides ``num_maps``; the
+        operator refuses others.
+    """
+    return next(
+        n for n in range(min(most, num_maps), 0, -1) if num_maps % n == 0
+    )
+
+
 class DeformConv(DeformConv2d):
     """mmcv's `DeformConv2d` of stride 1, one path per device.
 
@@ -200,6 +216,15 @@ class DeformConv(DeformConv2d):
             offset = F.pad(offset, (0, pad_w, 0, pad_h)).contiguous()
         with torch.autocast(x.device.type, enabled=False):
             out = deform_conv2d(
-                x, offset, weight, self.stride, self.padding, self.dilation
+                x,
+                offset,
+                weight,
+                self.stride,
+                self.padding,
+                self.dilation,
+                self.groups,
+                self.deform_groups,
+                False,
+                maps_at_a_time(len(x)),
             )
         return out[:, :, :height, :width]

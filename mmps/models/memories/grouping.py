@@ -1,6 +1,7 @@
 """Group the samples of one step by person id without asking the device."""
 
 from collections.abc import Iterator
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -36,7 +37,10 @@ class IdGroups:
 
     Attributes:
         rows: (G,) int64 prototype row of each group.
+        starts: (G,) int64 place of each group's first sample in ``samples``.
         counts: (G,) int64 number of samples of each group.
+        samples: (N, D) embeddings, sorted by identity; those that are left
+            out come last.
     """
 
     def __init__(
@@ -61,13 +65,41 @@ class IdGroups:
         key = key[group]
         self.rows = key.clamp(max=num_ids - 1)
         self.counts = (end - start)[group].masked_fill(key == num_ids, 0)
-        self._starts = start[group]
+        self.starts = start[group]
         # The last row is the zero that stands for "no such sample".
         self._x = torch.cat([x[order], x.new_zeros(1, x.size(1))])
-        if _readable(key) or max_repeats is None:
-            self.num_rounds = int(self.counts.max()) if len(group) else 0
-        else:
-            self.num_rounds = min(len(x), max_repeats)
+        self.samples = self._x[:-1]
+        self._max_repeats = max_repeats
+
+    @classmethod
+    def of_parts(
+        cls,
+        x: Tensor,
+        person_ids: Tensor,
+        usable: Tensor,
+        num_ids: int,
+        size: int,
+    ) -> Iterator['IdGroups']:
+        """Yield the groups of ``size`` samples at a time, in batch order.
+
+        On the CPU all samples are one part. For the arguments see the class.
+        """
+        size = len(x) if _readable(x) else size
+        parts = (t.split(size) for t in (x, person_ids, usable))
+        for part in zip(*parts, strict=True):
+            yield cls(*part, num_ids)
+
+    @cached_property
+    def on_host(self) -> bool:
+        """Whether there is one group per identity, as on the CPU."""
+        return _readable(self.rows)
+
+    @cached_property
+    def num_rounds(self) -> int:
+        """The largest number of samples of an identity, or its bound."""
+        if self.on_host or self._max_repeats is None:
+            return int(self.counts.max()) if len(self.counts) else 0
+        return min(len(self.samples), self._max_repeats)
 
     def rounds(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield every group's next sample, in batch order.
@@ -79,7 +111,7 @@ class IdGroups:
         turn = torch.arange(self.num_rounds, device=self.rows.device)[:, None]
         skipped = (self.counts - self.num_rounds).clamp(min=0)
         active = turn < self.counts - skipped
-        index = (self._starts + skipped + turn).masked_fill(
+        index = (self.starts + skipped + turn).masked_fill(
             ~active, len(self._x) - 1
         )
         for i in range(self.num_rounds):

@@ -155,8 +155,9 @@ class SelectiveRefreshQueue(BaseQueueRule):
         # Stable: of equal scores the newest come first and stay.
         ages = torch.cat([score.flip(0), self.scores.flip(0)])
         best = ages.argsort(descending=True, stable=True)[:slots]
+        # An assignment by index would wait for the device.
         stays = torch.zeros_like(ages, dtype=torch.bool)
-        stays[best] = True
+        stays.index_fill_(0, best, True)
         enters, stays = stays[:num].flip(0), stays[num:].flip(0)
 
         # The k-th sample that enters takes the k-th slot that is given up.

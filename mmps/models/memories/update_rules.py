@@ -11,17 +11,10 @@ from torch import Tensor, nn
 from mmps.registry import MODELS
 
 from .grouping import IdGroups
+from .moving_average import MAX_SAMPLES, moving_average
 
 # Largest growth of the unnormalised prototype between two normalisations.
 _MAX_GROWTH = 1e12
-
-
-def _check_max_repeats(rule: str, max_repeats: int | None) -> None:
-    if max_repeats is not None and max_repeats < 1:
-        raise ValueError(
-            f'{rule}: max_repeats must be None or at least 1, got '
-            f'{max_repeats}'
-        )
 
 
 class BaseUpdateRule(nn.Module, metaclass=ABCMeta):
@@ -63,37 +56,27 @@ class MomentumUpdate(BaseUpdateRule):
 
     The sequence is evaluated for all ids at once, without normalising in
     between: ``y <- y + (1 - m) / m |y| x`` has the direction of the rule's v
-    after every sample, and a zero x leaves y exactly as it is.
+    after every sample, and a zero x leaves y exactly as it is. An accelerator
+    evaluates all samples at once, too (:func:`moving_average`).
 
     Source: Xiao et al., "Joint Detection and Identification Feature Learning
     for Person Search", CVPR 2017, section 3.3.
 
     Args:
         momentum: Share m of the old prototype, 0 < m < 1. Defaults to 0.5.
-        max_repeats: Rounds on an accelerator, where the largest number of
-            samples of one id in the step is not known to the host. An id
-            with more samples starts from its last ``max_repeats``; what is
-            left out weighs 2e-10 or less at the default (m = 0.5, no sample
-            further than 90 degrees from its prototype). None asks the device
-            for the number: always exact, one synchronisation per step. The
-            CPU is always exact. Defaults to 64.
 
     Raises:
         ValueError: An argument is out of range.
     """
 
-    def __init__(
-        self, momentum: float = 0.5, max_repeats: int | None = 64
-    ) -> None:
+    def __init__(self, momentum: float = 0.5) -> None:
         super().__init__()
         if not 0 < momentum < 1:
             raise ValueError(
                 f'MomentumUpdate: momentum must be between 0 and 1 '
                 f'(exclusive), got {momentum}'
             )
-        _check_max_repeats('MomentumUpdate', max_repeats)
         self.momentum = momentum
-        self.max_repeats = max_repeats
 
     def forward(
         self,
@@ -104,10 +87,19 @@ class MomentumUpdate(BaseUpdateRule):
         usable: Tensor,
     ) -> None:
         """See :meth:`BaseUpdateRule.forward`."""
-        groups = IdGroups(
-            x, person_ids, usable, len(prototypes), self.max_repeats
-        )
-        ratio = (1 - self.momentum) / self.momentum
+        for groups in IdGroups.of_parts(
+            x, person_ids, usable, len(prototypes), MAX_SAMPLES
+        ):
+            average = self._rounds if groups.on_host else moving_average
+            value = average(groups, prototypes, self.momentum)
+            groups.write(prototypes, filled, value.to(prototypes.dtype))
+
+    @staticmethod
+    def _rounds(
+        groups: IdGroups, prototypes: Tensor, momentum: float
+    ) -> Tensor:
+        """(G, D) prototypes, by the r-th samples of all ids in turn."""
+        ratio = (1 - momentum) / momentum
         stride = max(1, int(math.log(_MAX_GROWTH) / math.log1p(ratio)))
         y = prototypes.index_select(0, groups.rows)
         for i, (sample, _) in enumerate(groups.rounds(), 1):
@@ -116,11 +108,11 @@ class MomentumUpdate(BaseUpdateRule):
             y.addcmul_(sample, norm + (norm == 0), value=ratio)
             if i % stride == 0:
                 y = F.normalize(y)
-        groups.write(prototypes, filled, F.normalize(y))
+        return F.normalize(y)
 
     def extra_repr(self) -> str:
         """Options shown by ``print``."""
-        return f'momentum={self.momentum}, max_repeats={self.max_repeats}'
+        return f'momentum={self.momentum}'
 
 
 @MODELS.register_module()
@@ -146,9 +138,12 @@ class AdaptiveMomentumUpdate(BaseUpdateRule):
     Args:
         temperature: Of the sigmoid. Defaults to 0.05.
         reading: Of the share, 'equation' or 'text'. Defaults to 'equation'.
-        max_repeats: See :class:`MomentumUpdate`. What it leaves out may matter
-            here, if later samples weigh next to nothing. Defaults to None:
-            exact, one synchronisation per step on an accelerator.
+        max_repeats: Rounds on an accelerator, where the largest number of
+            samples of one id in the step is not known to the host. An id
+            with more samples starts from its last ``max_repeats``; what is
+            left out may matter, if later samples weigh next to nothing.
+            Defaults to None: exact, one synchronisation per step. The CPU
+            is always exact.
 
     Raises:
         ValueError: An argument is out of range.
@@ -171,7 +166,11 @@ class AdaptiveMomentumUpdate(BaseUpdateRule):
                 "AdaptiveMomentumUpdate: reading must be 'equation' or "
                 f"'text', got {reading!r}"
             )
-        _check_max_repeats('AdaptiveMomentumUpdate', max_repeats)
+        if max_repeats is not None and max_repeats < 1:
+            raise ValueError(
+                'AdaptiveMomentumUpdate: max_repeats must be None or at '
+                f'least 1, got {max_repeats}'
+            )
         self.temperature = temperature
         self.reading = reading
         self.max_repeats = max_repeats

@@ -1,6 +1,7 @@
-"""Maps in a form that mmcv's operators can take."""
+"""mmcv's RoIAlign on whatever maps and RoIs there are."""
 
 import torch
+from mmcv.ops import RoIAlign
 from torch import Tensor
 
 
@@ -17,3 +18,23 @@ def for_roi_align(x: Tensor) -> Tensor:
         In the plain memory order, fp32 in the place of bfloat16.
     """
     return (x.float() if x.dtype == torch.bfloat16 else x).contiguous()
+
+
+def roi_align(layer: RoIAlign, x: Tensor, rois: Tensor) -> Tensor:
+    """RoIAlign that takes a map of any precision, and no RoI at all.
+
+    CUDA refuses to launch mmcv's kernel without RoIs.
+
+    Args:
+        layer: mmcv's operator.
+        x: (N, C, H, W).
+        rois: (n, 5), image index and xyxy.
+
+    Returns:
+        (n, C, h, w) fp32; of no RoI, an empty one in the graph of ``x``.
+    """
+    x = for_roi_align(x.float())
+    # Not len(): export would fix the number of RoIs.
+    if rois.size(0):
+        return layer(x, rois)
+    return x.new_zeros(0, x.size(1), *layer.output_size) + x[:0].sum()

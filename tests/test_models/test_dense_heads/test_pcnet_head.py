@@ -225,17 +225,18 @@ def test_padded_images_keep_positives_on_their_boxes():
     anchors, valid = head.get_anchors(
         [f.shape[-2:] for f in x], [s.metainfo for s in samples], 'cpu'
     )
-    *_, gt_inds = head.get_targets(
+    labels, *_, sampled = head.get_targets(
         anchors,
         valid,
         [s.gt_instances for s in samples],
         [s.metainfo for s in samples],
+        return_sampling_results=True,
     )
-    gt_inds = torch.cat(gt_inds, 1)
+    images, locations = head.positive_locations(labels, sampled)
     flat = torch.cat(anchors[0])
     for i, sample in enumerate(samples):
-        picked = (gt_inds[i] >= 0).nonzero().squeeze(1)
-        boxes = sample.gt_instances.bboxes[gt_inds[i, picked]]
+        picked = locations[images == i]
+        boxes = sample.gt_instances.bboxes[sampled[i].pos_assigned_gt_inds]
         overlap = bbox_overlaps(flat[picked], boxes, is_aligned=True)
         # A wrong offset would pair anchors with boxes elsewhere.
         best = bbox_overlaps(flat, sample.gt_instances.bboxes).max(0).values

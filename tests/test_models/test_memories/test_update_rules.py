@@ -15,6 +15,7 @@ from mmps.models.memories import (
     MomentumUpdate,
     grouping,
 )
+from mmps.testing import DispatchedOperators
 
 
 def sequential(prototypes, x, person_ids, momentum):
@@ -109,35 +110,69 @@ def test_first_sample_is_taken_over():
     assert filled.tolist() == [False, False, True]
 
 
-def test_accelerator_path_keeps_the_last_samples():
-    x = unit(200, 64, 5)
-    person_ids = torch.tensor([0, 1, 0, 0]).repeat(50)
-    prototypes = unit(2, 64, 6)
-    filled = torch.ones(2, dtype=torch.bool)
-    # 150 samples of id 0: what the default leaves out does not show.
-    got, _ = apply(MomentumUpdate(), prototypes, filled, x, person_ids, True)
-    expected = sequential(prototypes, x, person_ids, 0.5)
+@pytest.mark.parametrize('momentum', [0.05, 0.5, 0.9, 0.98])
+@pytest.mark.parametrize('num', [64, 200, 1200])
+def test_accelerator_path_is_exact_for_many_samples(momentum, num):
+    """Also for more than it takes at a time, and whoever comes often."""
+    x = unit(num, 64, 5)
+    person_ids = torch.tensor([0, 1, 0, -1, 0]).repeat(num // 5 + 1)[:num]
+    prototypes = unit(3, 64, 6)
+    prototypes[0] = 0
+    filled = torch.tensor([False, True, True])
+    got, flags = apply(
+        MomentumUpdate(momentum), prototypes, filled, x, person_ids, True
+    )
+    expected = sequential(prototypes, x, person_ids, momentum)
     torch.testing.assert_close(got.double(), expected, rtol=0, atol=1e-6)
-    # A bound of 3 is the rule on the last three of each id.
-    got, _ = apply(
-        MomentumUpdate(max_repeats=3), prototypes, filled, x, person_ids, True
-    )
-    last = torch.cat(
-        [(person_ids == i).nonzero().flatten()[-3:] for i in (0, 1)]
-    )
-    expected = sequential(prototypes, x[last], person_ids[last], 0.5)
+    assert flags.all()
+    assert torch.equal(got[2], prototypes[2])
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
+@pytest.mark.parametrize('spread', [0.05, 0.5, 2.0])
+def test_accelerator_path_with_similar_samples(dtype, spread):
+    """From copies of one embedding to hardly related ones."""
+    base = unit(4, 32, 0, torch.float64)
+    person_ids = torch.arange(300) % 4
+    x = base[person_ids] + spread * unit(300, 32, 1, torch.float64)
+    x = F.normalize(x, dim=1).to(dtype)
+    filled = torch.ones(4, dtype=torch.bool)
+    start = F.normalize(base + unit(4, 32, 2, torch.float64), dim=1).to(dtype)
+    for momentum in (0.5, 0.9):
+        got, _ = apply(
+            MomentumUpdate(momentum), start, filled, x, person_ids, True
+        )
+        expected = sequential(start, x, person_ids, momentum)
+        atol = 1e-6 if dtype == torch.float32 else 1e-9
+        assert got.dtype == dtype
+        torch.testing.assert_close(got.double(), expected, rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize('angle', [0.3, 0.05, 0.005])
+def test_accelerator_path_with_nearly_opposite_samples(angle):
+    """The prototype all but cancels out, twice."""
+    prototypes, noise = unit(1, 32, 0), unit(3, 32, 1, torch.float64)
+    x = unit(40, 32, 2)
+    ids = torch.zeros(40, dtype=torch.long)
+    for at, aside in zip((10, 25), noise):
+        v = sequential(prototypes, x[:at], ids[:at], 0.5)[0]
+        x[at] = F.normalize(angle * aside - v, dim=0).float()
+    filled = torch.ones(1, dtype=torch.bool)
+    got, _ = apply(MomentumUpdate(), prototypes, filled, x, ids, True)
+    expected = sequential(prototypes, x, ids, 0.5)
     torch.testing.assert_close(got.double(), expected, rtol=0, atol=1e-6)
-    # Without a bound it is exact.
-    exact, _ = apply(
-        MomentumUpdate(0.98, max_repeats=None),
-        prototypes,
-        filled,
-        x,
-        person_ids,
-        True,
-    )
-    expected = sequential(prototypes, x, person_ids, 0.98)
-    torch.testing.assert_close(exact.double(), expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize('num', [64, 512])
+def test_accelerator_path_launches_few_kernels(num):
+    x = unit(num, 32, 0)
+    person_ids = torch.arange(num) % 7 - 1
+    prototypes = unit(6, 32, 1)
+    filled = torch.ones(6, dtype=torch.bool)
+    with DispatchedOperators() as operators:
+        apply(MomentumUpdate(), prototypes, filled, x, person_ids, True)
+    assert operators.launches < 190
+    assert operators.waits == 0
 
 
 @pytest.mark.parametrize('static', [False, True])
@@ -216,11 +251,6 @@ def test_overflow_is_not_written(repeats):
 def test_momentum_out_of_range(momentum):
     with pytest.raises(ValueError, match='momentum must be between'):
         MomentumUpdate(momentum)
-
-
-def test_max_repeats_out_of_range():
-    with pytest.raises(ValueError, match='max_repeats must be None'):
-        MomentumUpdate(max_repeats=0)
 
 
 @pytest.mark.parametrize('static', [False, True])

@@ -29,9 +29,9 @@ def ciou_loss(pred: Tensor, target: Tensor, eps: float = 1e-7) -> Tensor:
     pred, target = precise(pred), precise(target)
     start = torch.maximum(pred[:, :2], target[:, :2])
     end = torch.minimum(pred[:, 2:], target[:, 2:])
-    inter = (end - start).clamp(min=0).prod(1)
+    inter = _area((end - start).clamp(min=0))
     size, want = pred[:, 2:] - pred[:, :2], target[:, 2:] - target[:, :2]
-    union = size.prod(1) + want.prod(1) - inter
+    union = _area(size) + _area(want) - inter
     iou = inter / (union + eps)
     around = torch.maximum(pred[:, 2:], target[:, 2:]) - torch.minimum(
         pred[:, :2], target[:, :2]
@@ -43,3 +43,8 @@ def ciou_loss(pred: Tensor, target: Tensor, eps: float = 1e-7) -> Tensor:
     with torch.no_grad():
         alpha = shape / (1 - iou + shape + eps)
     return 1 - iou + distance + alpha * shape
+
+
+def _area(size: Tensor) -> Tensor:
+    """(n,) of (n, 2); the gradient of ``prod`` waits for the device."""
+    return size[:, 0] * size[:, 1]

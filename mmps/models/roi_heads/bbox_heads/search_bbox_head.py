@@ -154,7 +154,8 @@ class SearchBBoxHead(BBoxHead):
                 losses[name] = losses[name] * (len(labels) / divisor)
         if not needs_boxes:
             return losses
-        people = labels == 0
+        # Once: every index by a mask would wait for the device.
+        people = (labels == 0).nonzero()[:, 0]
         priors, pred = rois[people, 1:], bbox_pred[people]
         wanted = bbox_targets[people]
         losses['loss_bbox'] = self.loss_bbox(
