@@ -23,6 +23,7 @@ from mmps.utils.checkpoint import hash_weights, load_weights
 from mmps.utils.checkpoint_loaders import set_checkpoint_loaders
 from mmps.utils.cli import load_config
 from mmps.utils.errors import UsageError
+from mmps.utils.host_arrays import to_host
 from mmps.utils.quiet import import_parts
 
 _GREY = 114
@@ -251,12 +252,12 @@ class PersonModel:
                 f'{self.name}: the model gives no embeddings; expected one '
                 'for person search'
             )
-        keep = found.scores >= self.det_thr
-        kept = (
-            field[keep].float().cpu().numpy()
-            for field in (found.bboxes, found.scores, found.embeddings)
+        *fields, embeddings = to_host(
+            found.bboxes, found.scores, found.embeddings, queries.embeddings
         )
-        return Detections(*kept), queries.embeddings.float().cpu().numpy()
+        detections = Detections(*fields)
+        keep = detections.scores >= self.det_thr
+        return detections.take(keep), embeddings
 
 
 def _build(config: Config) -> nn.Module:

@@ -15,6 +15,7 @@ _WAITS = {
     'aten::equal',
     'aten::masked_select',
     'aten::nonzero',
+    'aten::repeat_interleave',
     'aten::unique_consecutive',
     'aten::unique_dim',
 }

@@ -2,9 +2,12 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmdet.structures import DetDataSample
 from mmengine.config import Config
+from mmengine.structures import InstanceData
 
 from mmps.apis.person_model import PersonModel
+from mmps.testing import DispatchedOperators
 from mmps.testing.painted import paint_frame
 from mmps.utils.cli import load_config
 from mmps.utils.errors import UsageError
@@ -139,3 +142,30 @@ def test_what_is_no_person_search_model_is_refused():
         PersonModel(odd)
     with pytest.raises(UsageError, match='does not exist'):
         PersonModel('configs/nothing.py')
+
+
+def test_one_copy_from_the_device_per_image(model, monkeypatch):
+    rows = torch.rand(4, 6)
+    sample = DetDataSample(
+        pred_instances=InstanceData(
+            bboxes=rows[:, :4],
+            scores=torch.tensor([0.9, 0.5, 0.4, 0.1]),
+            embeddings=rows.bfloat16(),
+        ),
+        query_instances=InstanceData(embeddings=rows[:2]),
+    )
+    copies = []
+    cpu = torch.Tensor.cpu
+    monkeypatch.setattr(
+        torch.Tensor, 'cpu', lambda t: copies.append(t) or cpu(t)
+    )
+    monkeypatch.setattr(model, 'det_thr', 0.4)
+    with DispatchedOperators() as operators:
+        found, queries = model._unpack(sample)
+    assert (len(copies), operators.waits) == (1, 0)
+    np.testing.assert_array_equal(found.bboxes, rows[:3, :4])
+    np.testing.assert_array_equal(found.scores, np.float32([0.9, 0.5, 0.4]))
+    np.testing.assert_array_equal(
+        found.embeddings, rows[:3].bfloat16().float()
+    )
+    np.testing.assert_array_equal(queries, rows[:2])

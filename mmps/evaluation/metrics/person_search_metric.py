@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
@@ -23,6 +22,7 @@ from mmps.structures import (
     SearchPredictions,
     hash_predictions,
 )
+from mmps.utils.host_arrays import to_host
 
 
 @METRICS.register_module()
@@ -121,7 +121,16 @@ class PersonSearchMetric(BaseMetric):
                     'PersonSearchMetric: pred_instances has no embeddings; '
                     'expected the predictions of a person-search model'
                 )
-            scores = _array(pred['scores'])
+            fields = [pred[key] for key in ('bboxes', 'scores', 'embeddings')]
+            queries = sample.get('query_instances')
+            if queries is not None and len(queries['query_indices']):
+                if 'embeddings' not in queries:
+                    raise ValueError(
+                        'PersonSearchMetric: query_instances of img_id '
+                        f'{int(sample["img_id"])} has no embeddings'
+                    )
+                fields += [queries['query_indices'], queries['embeddings']]
+            bboxes, scores, embeddings, *asked = to_host(*fields)
             keep = scores >= self.score_thr
             # Embeddings are most of the memory; without a file only those
             # that will be searched are needed.
@@ -131,22 +140,14 @@ class PersonSearchMetric(BaseMetric):
             result = dict(
                 img_id=int(sample['img_id']),
                 frame_name=sample.get('frame_name'),
-                bboxes=_array(pred['bboxes'])[keep],
+                bboxes=bboxes[keep],
                 scores=scores[keep],
                 searched=searched[keep],
-                embeddings=_array(pred['embeddings'])[searched],
+                embeddings=embeddings[searched],
                 query_indices=np.empty(0, dtype=np.int64),
             )
-            queries = sample.get('query_instances')
-            if queries is not None and len(queries['query_indices']):
-                if 'embeddings' not in queries:
-                    raise ValueError(
-                        'PersonSearchMetric: query_instances of img_id '
-                        f'{result["img_id"]} has no embeddings'
-                    )
-                indices = torch.as_tensor(queries['query_indices'])
-                result['query_indices'] = indices.cpu().numpy()
-                result['query_embeddings'] = _array(queries['embeddings'])
+            if asked:
+                result['query_indices'], result['query_embeddings'] = asked
             self.results.append(result)
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
@@ -196,10 +197,6 @@ class PersonSearchMetric(BaseMetric):
             predictions=hash_predictions(preds) if self.outfile else None,
         )
         return metrics_of(found, detection)
-
-
-def _array(value: torch.Tensor | np.ndarray) -> np.ndarray:
-    return torch.as_tensor(value).detach().float().cpu().numpy()
 
 
 def _by_frame(results: list[dict], truth: SearchGroundTruth) -> list[dict]:

@@ -66,7 +66,8 @@ def moving_average(
     length = torch.ones_like(share[0])
     for _ in range(_GUESSES):
         # The directions so far tell by how much each sample shortens.
-        before = unit(sums(length))[0].roll(1, 0).masked_fill(first[:, None], 0)
+        v, _ = unit(sums(length))
+        before = v.roll(1, 0).masked_fill(first[:, None], 0)
         rate = torch.linalg.vector_norm(start + x + momentum * before, dim=1)
         rate = rate.clamp(min=_TINY).log()
         total = rate.cumsum(0)

@@ -394,3 +394,15 @@ def test_frames_and_queries_in_one_sample_each(truth, preds):
     sample.pop('query_instances', None)
     metric.process(SimpleNamespace(), [sample])
     assert metric.results[0]['query_indices'].tolist() == []
+
+
+def test_one_copy_from_the_device_per_image(truth, preds, monkeypatch):
+    samples = to_samples(truth, preds)
+    metric = PersonSearchMetric()
+    copies = []
+    cpu = torch.Tensor.cpu
+    monkeypatch.setattr(
+        torch.Tensor, 'cpu', lambda t: copies.append(t) or cpu(t)
+    )
+    metric.process(None, [sample.to_dict() for sample in samples])
+    assert len(copies) == len(samples)

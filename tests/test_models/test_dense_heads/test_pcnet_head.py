@@ -9,7 +9,7 @@ from mmengine.structures import InstanceData
 
 import mmps.models  # noqa: F401
 from mmps.registry import MODELS, TASK_UTILS
-from mmps.testing import demo_search_samples
+from mmps.testing import DispatchedOperators, demo_search_samples
 
 DIMS, SIZE = 8, (128, 160)
 ASSIGNER = dict(
@@ -520,3 +520,40 @@ def test_one_positive_passes_batch_norm():
     unit = head._unit(x, head.reid_norm)
     assert unit.isfinite().all()
     torch.testing.assert_close(unit.norm(), torch.tensor(1.0))
+
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_losses_get_scores_and_deltas_in_fp32(dtype):
+    """mmcv's focal loss takes no bfloat16 and overflows in float16."""
+    head = make_head()
+    given = []
+    for loss in (head.loss_cls, head.loss_bbox):
+        loss.register_forward_pre_hook(
+            lambda module, args: given.append((type(module), args[0].dtype))
+        )
+    _, samples = demo_search_samples((2, 1), SIZE)
+    with torch.autocast('cpu', dtype=dtype):
+        outs = head(pyramid())
+        head.loss(pyramid(), samples)
+    assert len({kind for kind, _ in given}) == 2
+    assert {dtype for _, dtype in given} == {torch.float32}
+    assert {t.dtype for maps in outs[:2] for t in maps} == {torch.float32}
+
+
+@pytest.mark.parametrize('people', [(2, 3), (0, 2), (0, 0)])
+def test_positives_are_found_without_waiting(people):
+    head = make_head()
+    _, samples = demo_search_samples(people, SIZE)
+    truth = [s.gt_instances for s in samples]
+    metas = [s.metainfo for s in samples]
+    x = pyramid()
+    anchors, valid = head.get_anchors([f.shape[-2:] for f in x], metas, 'cpu')
+    labels, *_, sampled = head.get_targets(
+        anchors, valid, truth, metas, return_sampling_results=True
+    )
+    with DispatchedOperators() as operators:
+        image, anchor = head.positive_locations(labels, sampled)
+        head._anchor_geometry([f[:, None] for f in x])
+    assert operators.waits == 0
+    want = (torch.cat(labels, 1) == 0).nonzero()
+    assert torch.equal(torch.stack((image, anchor), 1), want)

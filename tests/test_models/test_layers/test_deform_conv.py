@@ -171,3 +171,21 @@ def test_cpu_equals_cuda(size):
     want = ours(x, offset)
     got = ours.cuda()(x.cuda(), offset.cuda())
     torch.testing.assert_close(got.cpu(), want, atol=1e-4, rtol=1e-4)
+
+
+def test_maps_at_a_time_divide_their_number():
+    for num in range(1, 200):
+        step = deform_conv.maps_at_a_time(num)
+        assert num % step == 0
+        assert step == max(n for n in range(1, 33) if num % n == 0)
+
+
+@pytest.mark.parametrize('num', [1, 32, 33, 36, 37])
+def test_operator_of_a_gpu_takes_any_number_of_maps(num, monkeypatch):
+    """mmcv checks what it takes on a CPU, too."""
+    ours, _ = make_pair()
+    x, offset = torch.randn(num, 6, 4, 5), torch.randn(num, 18, 4, 5)
+    want = ours(x, offset)
+    monkeypatch.setattr(torch.Tensor, 'is_cuda', True)
+    got = ours(x, offset)
+    torch.testing.assert_close(got, want, atol=1e-4, rtol=1e-4)

@@ -7,6 +7,7 @@ import torch
 
 from mmps.models.losses import IRRLoss
 from mmps.models.losses.functional import ciou_loss
+from mmps.testing import DispatchedOperators
 
 
 def boxes(num, seed):
@@ -92,3 +93,12 @@ def test_no_people():
     loss.backward()
     assert loss.item() == 0
     assert pred.grad is not None
+
+
+def test_no_products_along_an_axis():
+    """On a GPU their gradient waits for the device."""
+    pred = boxes(4, 0).requires_grad_()
+    with DispatchedOperators() as operators:
+        ciou_loss(pred, boxes(4, 1)).sum().backward()
+    assert 'aten::prod' not in operators.counts
+    assert operators.waits == 0

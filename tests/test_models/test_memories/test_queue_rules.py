@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmps.models.memories import CircularQueue, SelectiveRefreshQueue
+from mmps.testing import DispatchedOperators
 
 
 def push_all(steps, size):
@@ -180,3 +181,18 @@ def test_selective_keeps_what_is_better():
 def test_selective_options_out_of_range(options):
     with pytest.raises(ValueError, match='SelectiveRefreshQueue: needs'):
         SelectiveRefreshQueue(**options)
+
+
+@pytest.mark.parametrize('kind', [CircularQueue, SelectiveRefreshQueue])
+def test_rules_do_not_wait_for_the_device(kind):
+    """An assignment by index copies its value over first."""
+    rule = kind()
+    rule.allocate(5)
+    x = torch.eye(7)
+    rows, filled = torch.zeros(5, 7), torch.zeros(5, dtype=torch.bool)
+    mask = torch.tensor([1, 0, 1, 1, 1, 1, 1]).bool()
+    with DispatchedOperators() as operators:
+        rule(rows, filled, torch.tensor(0), x, mask, x, mask)
+    assert operators.waits == 0
+    assert not [name for name in operators.counts if 'index_put' in name]
+    assert filled.all()

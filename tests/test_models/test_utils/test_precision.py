@@ -58,3 +58,33 @@ def test_parts_with_their_own_roi_align(x):
             lambda f: aggregation([own, own], [boxes, boxes], [f])[1],
         ):
             torch.testing.assert_close(call(channels_last(x)), call(x))
+
+
+def test_no_launch_without_rois(x, monkeypatch):
+    """CUDA refuses an empty launch; the results stay in the graph."""
+    extractor = AttentiveRoIExtractor(
+        dict(type='RoIAlign', output_size=8, sampling_ratio=2),
+        out_channels=8,
+        featmap_strides=[8],
+        bottleneck=False,
+    )
+    aggregation = RoIAlignAggregation(channels=8, strides=[8])
+
+    def launch(self, *args):
+        raise AssertionError('launched')
+
+    monkeypatch.setattr(RoIAlign, 'forward', launch)
+    x.requires_grad_()
+    none = ROIS[:0]
+    maps = extractor([x.bfloat16()], none)
+    own = torch.zeros(0, 8)
+    pooled = aggregation([own, own], [none[:, 1:], none[:, 1:]], [x])
+    assert maps.shape == (0, 8, 8, 8)
+    assert [p.shape for p in pooled] == [(0, 8), (0, 8)]
+    assert {maps.dtype, pooled[0].dtype} == {torch.float32}
+    for result in (maps, pooled[1]):
+        x.grad = None
+        result.sum().backward()
+        assert torch.equal(x.grad, torch.zeros_like(x))
+    with pytest.raises(AssertionError, match='launched'):
+        extractor([x], ROIS)

@@ -3,9 +3,11 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from mmdet.models.roi_heads.bbox_heads import BBoxHead
 
 from mmps.models.losses.functional import ciou_loss
 from mmps.registry import MODELS
+from mmps.testing import DispatchedOperators
 
 
 def head(**kwargs):
@@ -76,6 +78,17 @@ def test_irr_gets_the_boxes_of_people():
     )
     (grad,) = torch.autograd.grad(losses['loss_bbox'], pred)
     assert not grad[2].any()
+
+
+def test_people_are_looked_for_once(monkeypatch):
+    """Every index by a mask waits for the device."""
+    model = head(loss_bbox=dict(type='mmps.IRRLoss'))
+    pred = torch.randn(3, 4, requires_grad=True)
+    wanted = targets(model)
+    monkeypatch.setattr(BBoxHead, 'loss', lambda *args: {})
+    with DispatchedOperators() as operators:
+        model.loss(torch.randn(3, 2), pred, ROIS, *wanted)
+    assert operators.waits == 1
 
 
 def test_deltas_are_in_the_coders_order():
