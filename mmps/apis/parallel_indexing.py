@@ -28,6 +28,7 @@ from mmps.gallery import (
     open_gallery,
 )
 from mmps.gallery.exact import ExactGallery
+from mmps.utils.device import has_cuda
 from mmps.utils.errors import UsageError
 from mmps.utils.launch import close_processes
 
@@ -162,7 +163,7 @@ def start_processes(launcher: str) -> tuple[int, int, str | None]:
     # Shares differ: who is done first waits for the others.
     dist.init_process_group('gloo', timeout=timedelta(days=30))
     device = None
-    if torch.cuda.is_available():
+    if has_cuda():
         local = int(os.environ.get('LOCAL_RANK', 0))
         device = f'cuda:{local % torch.cuda.device_count()}'
     return dist.get_rank(), dist.get_world_size(), device

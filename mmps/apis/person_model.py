@@ -22,6 +22,7 @@ from mmps.gallery import GalleryHeader
 from mmps.utils.checkpoint import hash_weights, load_weights
 from mmps.utils.checkpoint_loaders import set_checkpoint_loaders
 from mmps.utils.cli import load_config
+from mmps.utils.device import default_device
 from mmps.utils.errors import UsageError
 from mmps.utils.host_arrays import to_host
 from mmps.utils.quiet import import_parts
@@ -95,7 +96,7 @@ class PersonModel:
         self.name = Path(config.filename or 'config').stem
         self.det_thr = det_thr
         if device is None:
-            device = 'cuda:0' if torch.cuda.is_available() else 'cpu'
+            device = default_device()
         self.device = torch.device(device)
         self.cfg = config
         scope = config.get('default_scope', 'mmdet')

@@ -19,6 +19,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from mmps.utils.checkpoint_loaders import set_checkpoint_loaders
+from mmps.utils.device import has_cuda, leave_unusable_gpu
 from mmps.utils.errors import UsageError
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
@@ -71,7 +72,7 @@ def set_launcher(cfg: Config, launcher: str) -> None:
             '--launcher pytorch: not started by torchrun; use '
             'tools/dist_train.sh or tools/dist_test.sh'
         )
-    if launcher == 'none' or torch.cuda.is_available():
+    if launcher == 'none' or has_cuda():
         return
     if launcher != 'pytorch':
         raise UsageError(
@@ -119,7 +120,7 @@ def set_amp(cfg: Config, amp: bool) -> None:
     """
     wrapper = cfg.optim_wrapper
     kind = wrapper.get('type', 'OptimWrapper')
-    if torch.cuda.is_available():
+    if has_cuda():
         if amp and kind == 'OptimWrapper':
             wrapper.type = 'AmpOptimWrapper'
             wrapper.loss_scale = 'dynamic'
@@ -132,7 +133,8 @@ def set_amp(cfg: Config, amp: bool) -> None:
 def build_runner(cfg: Config, trust_checkpoint: bool = False) -> Runner:
     """Build the Runner a config asks for.
 
-    Checkpoints that it will load are read without running code in them.
+    It uses a GPU only if mmcv's operators do. Checkpoints that it will load
+    are read without running code in them.
     mmengine would write two lines per parameter to the log when it
     initialises the weights; they are left out.
 
@@ -146,6 +148,7 @@ def build_runner(cfg: Config, trust_checkpoint: bool = False) -> Runner:
     """
     writable_folder(cfg.work_dir, 'work_dir')
     set_checkpoint_loaders(trust_checkpoint)
+    leave_unusable_gpu()
     if 'runner_type' in cfg:
         runner = RUNNERS.build(cfg)
     else:

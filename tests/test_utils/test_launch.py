@@ -19,12 +19,12 @@ from mmps.utils.errors import UsageError
 @pytest.fixture(autouse=True)
 def cpu(monkeypatch):
     """Without CUDA, and without the marks of a launcher."""
-    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    monkeypatch.setattr(launch, 'has_cuda', lambda: False)
     monkeypatch.delenv('RANK', raising=False)
 
 
 def with_cuda(monkeypatch):
-    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(launch, 'has_cuda', lambda: True)
 
 
 @pytest.mark.parametrize(

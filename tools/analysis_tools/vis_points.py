@@ -24,6 +24,7 @@ from mmps.utils.cli import (
     load_config,
     run_cli,
 )
+from mmps.utils.device import default_device
 from mmps.utils.quiet import import_parts
 
 # One colour (BGR) per row of the kernel: the sets that the distance loss
@@ -95,7 +96,7 @@ def main() -> None:
     if head.get('type') != 'mmps.PCNetHead':
         raise UsageError(f'config {args.config}: has no mmps.PCNetHead')
     cfg.merge_from_dict(dict(model=dict(test_cfg=dict(return_points=True))))
-    device = args.device or ('cuda:0' if torch.cuda.is_available() else 'cpu')
+    device = args.device or default_device()
     set_checkpoint_loaders(args.trust_checkpoint)
     model = init_detector(cfg, args.checkpoint, palette='none', device=device)
     args.out_dir.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,109 @@
+"""Which device a run takes, on machines that are only pretended."""
+
+import logging
+
+import mmcv.ops
+import mmengine.device.utils as mmengine_device
+import pytest
+import torch
+from mmengine.device import get_device
+
+from mmps.utils import device
+
+NO_KERNEL = (
+    'roi_align_forward_impl: implementation for device cuda:0 not found.'
+)
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Says what there is, and keeps what is logged."""
+    logged = []
+
+    def set_up(gpus=1, operators=True):
+        logged.clear()
+        device.has_cuda.cache_clear()
+        monkeypatch.setattr(torch.cuda, 'is_available', lambda: gpus > 0)
+        monkeypatch.setattr(torch.cuda, 'device_count', lambda: gpus)
+        name = 'cuda' if gpus else 'cpu'
+        monkeypatch.setattr(mmengine_device, 'DEVICE', name)
+        asked = []
+
+        def zeros(*size, device):
+            asked.append(str(device))
+            return torch.empty(size)
+
+        def roi_align(x, rois, size):
+            if not operators:
+                raise RuntimeError(f'{NO_KERNEL}\nmore')
+
+        monkeypatch.setattr(device.torch, 'zeros', zeros)
+        monkeypatch.setattr(mmcv.ops, 'roi_align', roi_align)
+        return asked
+
+    monkeypatch.setattr(
+        device,
+        'print_log',
+        lambda text, **kwargs: logged.append((text, kwargs)),
+    )
+    set_up.logged = logged
+    yield set_up
+    device.has_cuda.cache_clear()
+
+
+def test_gpu_with_operators(machine):
+    machine()
+    assert device.has_cuda()
+    assert device.default_device() == 'cuda:0'
+    device.leave_unusable_gpu()
+    assert get_device() == 'cuda'
+    assert machine.logged == []
+
+
+def test_gpu_without_operators_is_left_with_one_line(machine):
+    machine(operators=False)
+    for _ in range(2):
+        device.leave_unusable_gpu()
+        assert not device.has_cuda()
+    assert get_device() == 'cpu'
+    assert device.default_device() == 'cpu'
+    ((text, options),) = machine.logged
+    assert '\n' not in text
+    assert 'the CPU is used' in text
+    assert 'docs/gpu.md' in text
+    assert NO_KERNEL in text
+    assert options['level'] == logging.WARNING
+
+
+def test_no_gpu(machine):
+    asked = machine(gpus=0)
+    device.leave_unusable_gpu()
+    assert device.default_device() == get_device() == 'cpu'
+    assert (asked, machine.logged) == ([], [])
+
+
+def test_other_accelerators_are_mmengines_business(machine, monkeypatch):
+    machine(gpus=0)
+    monkeypatch.setattr(mmengine_device, 'DEVICE', 'npu')
+    device.leave_unusable_gpu()
+    assert get_device() == 'npu'
+
+
+@pytest.mark.parametrize(
+    ('variables', 'expected'),
+    [
+        ({}, 'cuda:0'),
+        ({'LOCAL_RANK': '3'}, 'cuda:3'),
+        ({'SLURM_LOCALID': '5'}, 'cuda:1'),
+    ],
+)
+def test_each_process_asks_its_own_gpu(
+    machine, monkeypatch, variables, expected
+):
+    for name in ('LOCAL_RANK', 'SLURM_LOCALID'):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    asked = machine(gpus=4)
+    assert device.has_cuda()
+    assert set(asked) == {expected}
