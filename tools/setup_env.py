@@ -20,6 +20,13 @@ import time
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
+from setup_device import (
+    LOOK_AT_TORCH,
+    choose_device,
+    has_gpu,
+    nvcc_version,
+)
+
 ROOT = Path(__file__).resolve().parents[1]
 OLDEST = (3, 10)
 TESTED = (3, 11)
@@ -30,23 +37,21 @@ EXTRAS = ('optional', 'milvus', 'onnx', 'ray', 'video', 'web')
 NEEDED = ('build', 'mminstall', 'runtime', *EXTRAS, 'tests')
 GIB = 2**30
 # The environment takes 2.1 GiB with torch for CPUs; the rest is for downloads
-# and for building onedl-mmcv.
-DISK_ALL, DISK_BUILD = 4 * GIB, 2 * GIB
+# and for building onedl-mmcv. Torch for CUDA brings NVIDIA's libraries.
+DISK_ALL, DISK_CUDA, DISK_BUILD = 4 * GIB, 14 * GIB, 2 * GIB
 # The operators have to load with this torch, and to be there for CUDA where
-# there is a GPU and a compiler for it: pip's cache of built wheels knows
-# neither. They are loaded without `import mmcv`, which needs OpenCV too.
+# they are wanted: pip's cache of built wheels knows neither. They are loaded
+# without `import mmcv`, which needs OpenCV too.
 CHECK_MMCV = """
 import importlib.machinery, importlib.util, os, torch
-from torch.utils.cpp_extension import CUDA_HOME
 folder = os.path.dirname(importlib.util.find_spec('mmcv').origin)
 finder = importlib.machinery.PathFinder.find_spec('_ext', [folder])
 assert finder, f'no mmcv._ext in {folder}'
 spec = importlib.util.spec_from_file_location('mmcv._ext', finder.origin)
 ext = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(ext)
-usable = torch.cuda.is_available() and CUDA_HOME
 built_for = ext.get_compiling_cuda_version()
-assert not usable or built_for != 'not available', 'built without CUDA'
+assert not CUDA or built_for != 'not available', 'built without CUDA'
 """
 CHECK_ALL = 'import cv2, mmcv._ext, mmdet, mmps'
 
@@ -115,6 +120,9 @@ class Environment:
         self.python = venv / 'bin' / 'python'
         self.state = venv / '.mmps-setup'
         self.pins = root / 'requirements' / 'pinned.txt'
+        self.gpu = has_gpu()
+        self.cuda = False
+        self.device_file = self.state / 'device.txt'
 
     def complete(self) -> None:
         """Bring the environment from whatever state to complete.
@@ -140,6 +148,8 @@ class Environment:
 
         self.require('build', 'build')
         self.require('torch', self.pinned('torch'))
+        self.cuda, line = self.add_cuda()
+        self.device_file.write_text(line)
         self.require('OpenCV', self.pinned(HEADLESS))
         self.add_mmcv()
         self.require('the rest', *NEEDED)
@@ -174,9 +184,14 @@ class Environment:
         digest = hashlib.sha256(f'{self.root} {self.venv}'.encode())
         inputs = sorted(self.root.glob('requirements/*.txt'))
         inputs += [self.root / n for n in ('setup.py', 'pyproject.toml')]
-        inputs += [Path(__file__), self.venv / 'pyvenv.cfg']
+        inputs += [*(Path(__file__).parent.glob('setup_*.py'))]
+        inputs += [self.venv / 'pyvenv.cfg', self.device_file]
         for path in inputs:
             digest.update(path.read_bytes())
+        # A GPU, or a compiler for it, that came later is taken.
+        nvcc = shutil.which('nvcc'), Path('/usr/local/cuda').exists()
+        force = os.environ.get('FORCE_CUDA')
+        digest.update(f'{self.gpu} {nvcc} {force}'.encode())
         # Names hold the versions; pyvenv.cfg that of Python.
         infos = self.venv.glob('lib/python*/site-packages/*.dist-info')
         digest.update('\n'.join(sorted(p.name for p in infos)).encode())
@@ -248,7 +263,7 @@ class Environment:
             if {p.name for p in self.venv.iterdir()} - parts:
                 raise SetupError(f'{self.venv} is no virtual environment')
         check_venv_module()
-        check_disk(self.venv.parent, DISK_ALL)
+        check_disk(self.venv.parent, DISK_CUDA if self.gpu else DISK_ALL)
         say(f'creating {self.venv}')
         self.run([sys.executable, '-m', 'venv', '--clear', str(self.venv)])
 
@@ -262,6 +277,34 @@ class Environment:
         files = [str(self.requirement_file(x)) for x in wanted]
         self.install(name, *(x for file in files for x in ('-r', file)))
 
+    def add_cuda(self) -> Tuple[bool, str]:
+        """Get torch for CUDA where there is a GPU; decide on operators.
+
+        Returns:
+            See :func:`choose_device`.
+        """
+        version, cuda, usable, home = self.look_at_torch()
+        if self.gpu and cuda is None:
+            # Builds for CPUs have a version of their own (2.13.0+cpu), which
+            # counts as newer; the plain one is the registry's default.
+            spec = self.pinned('torch').replace('==', '===')
+            say(f'torch {version} is built for CPUs only, trying {spec}')
+            try:
+                self.install('torch', spec)
+            except SetupError as error:
+                say(f'no torch for CUDA: {error}')
+            version, cuda, usable, home = self.look_at_torch()
+        force = os.environ.get('FORCE_CUDA')
+        nvcc = nvcc_version(home) if self.gpu else None
+        return choose_device(self.gpu, version, cuda, usable, nvcc, force)
+
+    def look_at_torch(self) -> List[Any]:
+        """Return torch's version, CUDA, whether it is usable, CUDA_HOME."""
+        done = self.capture('-W', 'ignore', '-c', LOOK_AT_TORCH)
+        if done.returncode:
+            raise SetupError(f'torch does not work: {last(done.stderr)}')
+        return json.loads(last(done.stdout))
+
     def add_mmcv(self) -> None:
         """Build onedl-mmcv, or take it from pip's cache if that one loads."""
         spec = self.pinned('onedl-mmcv')
@@ -269,17 +312,18 @@ class Environment:
         if self.missing(spec):
             self.check_compiler()
             say(
-                f'building {spec} (about 6 minutes on 2 cores, seconds if '
-                'pip has a built copy)'
+                f'building {spec} (about 6 minutes on 2 cores, for CUDA much '
+                'longer, seconds if pip has a built copy)'
             )
             self.install('mmcv', *build)
-        error = self.error_of(CHECK_MMCV)
+        check = f'CUDA = {self.cuda}{CHECK_MMCV}'
+        error = self.error_of(check)
         if error:
             self.check_compiler()
             say(f'{spec} does not fit this torch, building it anew: {error}')
             fresh = ('--no-cache-dir', '--force-reinstall', '--no-deps')
             self.install('mmcv', *fresh, *build)
-            error = self.error_of(CHECK_MMCV)
+            error = self.error_of(check)
         if error:
             log = self.state / 'mmcv.log'
             raise SetupError(f'the built {spec} fails: {error} (see {log})')
@@ -334,6 +378,11 @@ class Environment:
         env = dict(os.environ, MMCV_WITH_OPS='1', PIP_NO_INPUT='1')
         env.update(PIP_USER='0', PIP_DISABLE_PIP_VERSION_CHECK='1')
         env.setdefault('MAX_JOBS', str(jobs()))
+        if self.gpu:
+            # onedl-mmcv asks for nvcc as soon as torch sees a GPU.
+            env['FORCE_CUDA'] = str(int(self.cuda))
+            if not self.cuda:
+                env['CUDA_VISIBLE_DEVICES'] = ''
         if log:  # on the disk that was checked, and removed next time
             env['TMPDIR'] = str(self.state / 'tmp')
         for name in ('PYTHONPATH', 'PYTHONHOME', 'PIP_TARGET', 'PIP_PREFIX'):
@@ -416,6 +465,7 @@ def main() -> int:
         environment = Environment(Path(os.path.abspath(args.venv)), lock=lock)
         if not environment.is_complete():
             environment.complete()
+        say(environment.device_file.read_text())
     except SetupError as error:
         print(f'error: {error}', file=sys.stderr)
         return 1

@@ -24,7 +24,7 @@ EXTRAS = ('optional', 'milvus', 'onnx', 'ray', 'video', 'web')
 REQUIREMENTS = ('build', 'mminstall', 'runtime', *EXTRAS, 'tests')
 
 FAKE_PYTHON = r"""#!{python} -IS
-import json, pathlib, sys
+import json, os, pathlib, sys
 path = pathlib.Path({state!r})
 state = json.loads(path.read_text())
 args = sys.argv[1:]
@@ -73,6 +73,10 @@ if args[0] == '-I':
     code = args[-1]
     if 'import pip' in code:
         end(code=0)
+    if 'torch.version.cuda' in code:
+        end('a warning\n' + json.dumps(state['torch']))
+    if 'CUDA = True' in code and not state.get('cuda_operators'):
+        fail('AssertionError: built without CUDA')
     if 'mmcv._ext' in code and '_ext' in broken:
         fail('ImportError: undefined symbol')
     if 'cv2' in code and 'cv2' in broken:
@@ -82,6 +86,10 @@ if args[0] == '-I':
     end()
 assert args[:2] == ['-m', 'pip'], args
 state['calls'].append(args[2:])
+if any('onedl-mmcv' in a for a in args):
+    names = ('FORCE_CUDA', 'CUDA_VISIBLE_DEVICES')
+    state['built_with'] = dict((x, os.environ.get(x)) for x in names)
+    state['cuda_operators'] = os.environ.get('FORCE_CUDA') == '1'
 if state.get('fail') in args or state.get('fail') in [
     name_of(a) for a in args
 ]:
@@ -95,6 +103,8 @@ if '--no-cache-dir' in args and not state.get('hopeless'):
     broken[:] = [x for x in broken if x != '_ext']
 if 'opencv-python-headless' in [name_of(a) for a in args]:
     broken[:] = [x for x in broken if x != 'cv2']
+if any(a.startswith('torch===') for a in args):
+    state['torch'] = state.get('other_torch', state['torch'])
 files = [args[i + 1] for i, a in enumerate(args) if a == '-r']
 specs = [a for a in args[3:] if '==' in a] + wanted(files)
 for spec in specs:
@@ -112,7 +122,12 @@ def load():
     """Import the script as a module of its own."""
     spec = importlib.util.spec_from_file_location('setup_env_script', SCRIPT)
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    # Its folder is on the path when it runs; here it would shadow others.
+    sys.path.insert(0, str(SCRIPT.parent))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(SCRIPT.parent))
     return module
 
 
@@ -140,7 +155,10 @@ class World:
             have=[],
             broken=[],
             calls=[],
+            torch=['2.13.0+cpu', None, False, None],
         )
+        monkeypatch.setattr(self.script, 'has_gpu', lambda: False)
+        monkeypatch.delenv('FORCE_CUDA', raising=False)
         self.environment = self.script.Environment(
             self.root / '.venv', self.root
         )
@@ -314,6 +332,138 @@ def test_untested_python_gets_the_pins_of_the_frameworks(world, capsys):
     }
 
 
+# -- a GPU ------------------------------------------------------------------
+
+CUDA_TORCH = ['2.13.0', '13.0', True, None]
+
+
+def toolkit(world: World, release: str) -> list:
+    """Torch for CUDA, and a pretended toolkit of some release."""
+    home = world.root.parent / 'cuda'
+    (home / 'bin').mkdir(parents=True, exist_ok=True)
+    nvcc = home / 'bin' / 'nvcc'
+    nvcc.write_text(
+        f'#!/bin/sh\necho "Cuda compilation tools, release {release}, V1"\n'
+    )
+    nvcc.chmod(0o755)
+    return [*CUDA_TORCH[:3], str(home)]
+
+
+def with_gpu(world: World, **state) -> None:
+    world.environment.gpu = True
+    world.write(**state)
+
+
+def line(world: World) -> str:
+    text = world.environment.device_file.read_text()
+    assert '\n' not in text
+    return text
+
+
+def test_no_gpu(world):
+    world.complete()
+    assert line(world) == 'the CPU is used: there is no NVIDIA GPU'
+    assert world.read()['built_with']['FORCE_CUDA'] is None
+
+
+def test_gpu_with_a_compiler_gets_cuda_operators(world):
+    with_gpu(world, torch=toolkit(world, '13.0'))
+    calls = world.complete()
+    assert not any('===' in call for call in calls)
+    assert line(world) == (
+        "the GPU is used: torch 2.13.0 and mmcv's operators for CUDA 13.0"
+    )
+    assert world.read()['built_with'] == {
+        'FORCE_CUDA': '1',
+        'CUDA_VISIBLE_DEVICES': None,
+    }
+    assert world.environment.is_complete()
+
+
+def test_gpu_without_a_compiler_gets_operators_for_cpus(world):
+    """onedl-mmcv itself would fail for want of nvcc."""
+    with_gpu(world, torch=CUDA_TORCH)
+    world.complete()
+    text = line(world)
+    assert text.startswith('the CPU is used, although there is an NVIDIA GPU')
+    assert "mmcv's operators are built for CPUs" in text
+    assert 'CUDA toolkit 13.0' in text
+    assert world.read()['built_with'] == {
+        'FORCE_CUDA': '0',
+        'CUDA_VISIBLE_DEVICES': '',
+    }
+
+
+def test_compiler_that_came_later_is_used(world, capsys):
+    with_gpu(world, torch=CUDA_TORCH)
+    world.complete()
+    (world.environment.state / 'stamp').unlink()
+    world.write(torch=toolkit(world, '13.1'))
+    calls = world.complete()
+    (build,) = [c for c in calls if 'onedl-mmcv==' in c]
+    assert '--no-cache-dir --force-reinstall --no-deps' in build
+    assert 'built without CUDA' in capsys.readouterr().out
+    assert line(world).startswith('the GPU is used')
+
+
+def test_torch_for_cpus_is_replaced_where_there_is_a_gpu(world):
+    with_gpu(world, other_torch=toolkit(world, '13.0'))
+    calls = world.complete()
+    (call,) = [c for c in calls if '===' in c]
+    pinned = world.environment.pinned('torch').partition('==')[2]
+    assert call.endswith(f'torch==={pinned}')
+    assert line(world).startswith('the GPU is used')
+    assert not any('===' in call for call in world.complete())
+
+
+def test_no_torch_for_cuda_is_no_error(world, capsys):
+    pinned = world.environment.pinned('torch').partition('==')[2]
+    with_gpu(world, fail=f'torch==={pinned}')
+    world.complete()
+    assert line(world).endswith('torch 2.13.0+cpu is built for CPUs only')
+    assert 'no torch for CUDA: ERROR: no such version' in (
+        capsys.readouterr().out
+    )
+    assert world.environment.is_complete()
+
+
+def test_gpu_that_came_later_is_looked_at(world):
+    world.complete()
+    assert world.environment.is_complete()
+    world.environment.gpu = True
+    assert not world.environment.is_complete()
+
+
+@pytest.mark.parametrize(
+    ('found', 'cuda', 'words'),
+    [
+        (dict(gpu=False), False, 'there is no NVIDIA GPU'),
+        (dict(gpu=False, force='1'), True, 'FORCE_CUDA=1'),
+        (dict(), True, 'the GPU is used: torch 2.13.0 and'),
+        (dict(nvcc='13.4'), True, 'the GPU is used'),
+        (dict(force='0'), False, 'FORCE_CUDA=0'),
+        (dict(cuda=None), False, 'torch 2.13.0 is built for CPUs only'),
+        (dict(usable=False), False, 'driver may be too old'),
+        (dict(nvcc=None), False, 'install the CUDA toolkit 13.0'),
+        (dict(nvcc='12.8'), False, 'nvcc is that of CUDA 12.8; install'),
+    ],
+)
+def test_device_and_operators(found, cuda, words):
+    machine = dict(
+        gpu=True, torch='2.13.0', cuda='13.0', usable=True, nvcc='13.0'
+    )
+    decision, text = load().choose_device(**{**machine, **found})
+    assert decision == cuda
+    assert words in text
+    assert '\n' not in text
+
+
+def test_compiler_of_no_toolkit(tmp_path):
+    script = load()
+    assert script.nvcc_version(None) is None
+    assert script.nvcc_version(str(tmp_path)) is None
+
+
 # -- what is missing on the machine, in one line ---------------------------
 
 
@@ -436,6 +586,7 @@ def test_killed_programs(tmp_path, code, message):
 
 HOLD_LOCK = """
 import fcntl, importlib.util, os, sys
+sys.path.insert(0, os.path.dirname(sys.argv[1]))
 spec = importlib.util.spec_from_file_location('script', sys.argv[1])
 script = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(script)
@@ -486,6 +637,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
 def test_parses_on_old_pythons():
     """So that they can be told that they are too old."""
     old = dict(feature_version=(3, 7))
-    assert ast.parse(SCRIPT.read_text(), **old).body
+    for script in (SCRIPT, SCRIPT.with_name('setup_device.py')):
+        assert ast.parse(script.read_text(), **old).body
     with pytest.raises(SyntaxError):  # what such a Python does not know
         ast.parse('(x := 1)', **old)
