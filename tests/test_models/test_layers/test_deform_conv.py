@@ -164,10 +164,11 @@ def test_state_dict_is_mmcvs():
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize('num', [2, 33, 36])
 @pytest.mark.parametrize('size', [(9, 7), (2, 2)])
-def test_cpu_equals_cuda(size):
+def test_cpu_equals_cuda(size, num):
     ours, _ = make_pair()
-    x, offset = torch.randn(2, 6, *size), torch.randn(2, 18, *size)
+    x, offset = torch.randn(num, 6, *size), torch.randn(num, 18, *size)
     want = ours(x, offset)
     got = ours.cuda()(x.cuda(), offset.cuda())
     torch.testing.assert_close(got.cpu(), want, atol=1e-4, rtol=1e-4)
