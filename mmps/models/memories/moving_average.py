@@ -42,15 +42,15 @@ def moving_average(
     # Samples that are left out stand in the place of no group.
     taken = (position >= groups.starts) & (position < end)
     first = position == groups.starts
-    x = groups.samples.double().masked_fill(~taken[:, None], 0)
+    x = torch.where(taken[:, None], groups.samples.double(), 0)
     x = (1 - momentum) * x
     start = prototypes.index_select(0, groups.rows).double()
-    start = (momentum * start).masked_fill(~first[:, None], 0)
+    start = torch.where(first[:, None], momentum * start, 0)
 
     # (t, i): how much of what sample i adds is left after sample t.
     age = position[:, None] - position
     belongs = (age >= 0) & (position >= groups.starts[:, None])
-    share = momentum ** age.double().masked_fill(~belongs, torch.inf)
+    share = momentum ** torch.where(belongs, age.double(), torch.inf)
     # (t, i): what n_t gets of n_i, by way of sample i + 1.
     passed_on = -share.masked_fill(first, 0).roll(-1, 1)
     next_x = x.roll(-1, 0).T
@@ -63,12 +63,14 @@ def moving_average(
         norm = torch.linalg.vector_norm(u, dim=1)
         return u / norm.clamp(min=_TINY**2)[:, None], norm
 
+    added = start + x
     length = torch.ones_like(share[0])
     for _ in range(_GUESSES):
         # The directions so far tell by how much each sample shortens.
         v, _ = unit(sums(length))
         before = v.roll(1, 0).masked_fill(first[:, None], 0)
-        rate = torch.linalg.vector_norm(start + x + momentum * before, dim=1)
+        after = torch.add(added, before, alpha=momentum)
+        rate = torch.linalg.vector_norm(after, dim=1)
         rate = rate.clamp(min=_TINY).log()
         total = rate.cumsum(0)
         length = (total - (total - rate)[groups.starts]).exp()
