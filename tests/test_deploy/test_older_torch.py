@@ -14,7 +14,7 @@ from mmps.utils.errors import UsageError
 # As before torch 2.4. mmdet and others may look for it when they are imported.
 CODE = """
 import torch
-import mmps.apis
+import mmps.apis, mmps.models
 if hasattr(torch.library, 'custom_op'):
     del torch.library.custom_op
 from mmps.deploy.operators import nms, roi_align

@@ -77,7 +77,7 @@ def path(tmp_path):
         (b'ctorch._utils\n_rebuild_tensor_v2\n' + SLOTS + b'b', '_Maker'),
         # Calls of values, however they came to be.
         (b'cnumpy\nndarray\n(M\xff\xff\x85tR', 'call of type'),
-        (b'ctorch.storage\nUntypedStorage\nM\xff\xff\x85R', 'call of type'),
+        (b'ctorch.storage\nUntypedStorage\nM\xff\xff\x85R', 'call of'),
         (b'ctorch.storage\nUntypedStorage\nM\xff\xff\x85\x81', 'call of'),
         (b'ctorch\nFloatStorage\n)R', 'call of StorageType'),
         (text('eval') + b')R', 'call of str'),
@@ -265,11 +265,11 @@ DTYPES = [
             'bool uint8 int8 int16 int32 int64 float16 bfloat16 float32 '
             'float64 complex64 complex128',
         ),
-        # They have no storages of their own; torch has them from 2.3 on.
+        # They have no storages of their own. torch stores them from 2.3 on.
         (True, 'float8_e5m2 uint16 uint32 uint64'),
     )
     for name in names.split()
-    if hasattr(torch, name)
+    if not new or hasattr(torch, 'uint16')
 ]
 
 
