@@ -11,7 +11,7 @@ from mmengine.registry import DefaultScope
 
 from mmps.engine import BF16OptimWrapper
 from mmps.models.memories import IdentityMemory
-from mmps.testing import demo_search_samples
+from mmps.testing import HALF_DTYPES, demo_search_samples
 from mmps.testing.methods import TINY_METHODS
 from mmps.testing.two_stage import build, training_loss
 
@@ -78,11 +78,9 @@ def check_half(name, dtype, device):
         torch.testing.assert_close(norms, torch.ones_like(norms))
 
 
-@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize('dtype', HALF_DTYPES)
 @pytest.mark.parametrize('name', TINY_METHODS)
 def test_half_precision_is_close(name, dtype):
-    if dtype == torch.float16 and not hasattr(torch.amp, 'GradScaler'):
-        pytest.skip('this torch has no fp16 on CPUs')
     check_half(name, dtype, 'cpu')
 
 

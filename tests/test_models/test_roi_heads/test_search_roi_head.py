@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmps.registry import MODELS
-from mmps.testing import demo_search_samples
+from mmps.testing import HALF_DTYPES, demo_search_samples
 from mmps.testing.two_stage import (
     build,
     shallow_branch,
@@ -267,11 +267,9 @@ def test_no_roi_at_all_in_training(name, stages):
     total.backward()
 
 
-@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize('dtype', HALF_DTYPES)
 @pytest.mark.parametrize('name', METHODS)
 def test_every_method_trains_under_autocast(name, dtype):
-    if dtype == torch.float16 and not hasattr(torch.amp, 'GradScaler'):
-        pytest.skip('this torch has no fp16 on CPUs')
     model = method(name).train()
     inputs, samples = demo_search_samples((3, 2), SIZE)
     with torch.autocast('cpu', dtype=dtype):
