@@ -3,12 +3,13 @@
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
+OPENMMLAB_VENV ?= .venv-openmmlab
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint clean
+.PHONY: help setup demo test test-openmmlab lint clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' \
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' \
 		$(MAKEFILE_LIST)
 
 setup:  ## make the environment, or finish it
@@ -19,6 +20,11 @@ demo: setup  ## make a data set, train on it, test, draw pictures
 
 test: setup  ## run the tests
 	@$(VENV)/bin/python -m pytest $(ARGS)
+
+# Of OpenMMLab, with torch 2.1: PYTHON has to be 3.10 or 3.11.
+test-openmmlab:  ## run the tests with the original mmdet, in its own environment
+	@$(PYTHON) tools/setup_env.py --stack openmmlab --venv $(OPENMMLAB_VENV)
+	@$(OPENMMLAB_VENV)/bin/python -m pytest $(ARGS)
 
 lint: setup  ## check style, formatting and the layers of imports
 	@$(VENV)/bin/ruff check .

@@ -1,6 +1,6 @@
 """mmps: person search on MMDetection 3.x."""
 
-from importlib import import_module
+from importlib import import_module, metadata
 
 from mmengine.config import utils as _config_utils
 from mmengine.utils import digit_version
@@ -16,6 +16,21 @@ VERSION_BOUNDS = {
     'mmdet': ('3.3.0', '4.0.0'),
 }
 _INSTALL = 'pip install --no-build-isolation -r requirements/mminstall.txt'
+# mmdet 3.3 takes no later mmcv.
+_INSTALL_ORIGINALS = (
+    'mim install "mmengine>=0.10.4,<1" "mmcv>=2.1,<2.2" "mmdet>=3.3,<4"'
+)
+
+
+def _how_to_install() -> str:
+    """For what is there already: one set overwrites files of the other."""
+    for name in VERSION_BOUNDS:
+        try:
+            metadata.distribution(name)
+        except metadata.PackageNotFoundError:
+            continue
+        return _INSTALL_ORIGINALS
+    return _INSTALL
 
 
 def _check_version(name: str, low: str, high: str) -> None:
@@ -24,12 +39,12 @@ def _check_version(name: str, low: str, high: str) -> None:
     except ImportError as error:
         raise ImportError(
             f'mmps needs {name} >={low},<{high}, and importing it failed '
-            f'({error}). Install it with: {_INSTALL}'
+            f'({error}). Install it with: {_how_to_install()}'
         ) from error
     if not digit_version(low) <= digit_version(version) < digit_version(high):
         raise ImportError(
             f'mmps needs {name} >={low},<{high}, found {version}. '
-            f'Install it with: {_INSTALL}'
+            f'Install it with: {_how_to_install()}'
         )
 
 

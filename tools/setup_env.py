@@ -26,19 +26,14 @@ from setup_device import (
     has_gpu,
     nvcc_version,
 )
+from setup_stacks import GIB, STACKS, Stack
 
 ROOT = Path(__file__).resolve().parents[1]
 OLDEST = (3, 10)
-TESTED = (3, 11)
-# Pinned on any Python; the other pins may not exist for an untested one.
-FRAMEWORKS = ('torch==', 'onedl-', 'opencv-')
 HEADLESS = 'opencv-python-headless'
 EXTRAS = ('optional', 'milvus', 'onnx', 'ray', 'video', 'web')
-NEEDED = ('build', 'mminstall', 'runtime', *EXTRAS, 'tests')
-GIB = 2**30
-# The environment takes 2.1 GiB with torch for CPUs; the rest is for downloads
-# and for building onedl-mmcv. Torch for CUDA brings NVIDIA's libraries.
-DISK_ALL, DISK_CUDA, DISK_BUILD = 4 * GIB, 14 * GIB, 2 * GIB
+# Torch for CUDA brings NVIDIA's libraries.
+DISK_CUDA, DISK_BUILD = 14 * GIB, 2 * GIB
 # The operators have to load with this torch, and to be there for CUDA where
 # they are wanted: pip's cache of built wheels knows neither. They are loaded
 # without `import mmcv`, which needs OpenCV too.
@@ -65,8 +60,15 @@ def say(text: str) -> None:
     print(f'setup: {text}', flush=True)
 
 
-def check_python(version: Tuple[int, ...]) -> None:
-    """Raise SetupError if a Python is too old."""
+def check_python(
+    version: Tuple[int, ...], newest: Tuple[int, int] = (3, 99)
+) -> None:
+    """Raise SetupError if a Python is too old, or too new for a stack."""
+    if version[:2] > newest:
+        raise SetupError(
+            'Python %d.%d is too new for this set of versions, %d.%d is the '
+            'last (make PYTHON=/path/to/python3)' % (*version[:2], *newest)
+        )
     if version[:2] < OLDEST:
         raise SetupError(
             'Python %d.%d is too old, %d.%d or later is needed '
@@ -109,17 +111,23 @@ class Environment:
         root: The checkout. Defaults to the one this file is in.
         lock: An open file; programs that are started inherit it, so that
             a lock on it outlives this process as long as they run.
+        stack: Which set of versions. Defaults to that of the forks.
     """
 
     def __init__(
-        self, venv: Path, root: Path = ROOT, lock: Optional[int] = None
+        self,
+        venv: Path,
+        root: Path = ROOT,
+        lock: Optional[int] = None,
+        stack: Stack = STACKS['onedl'],
     ) -> None:
+        self.stack = stack
         self.root = root
         self.venv = venv
         self.inherited = () if lock is None else (lock,)
         self.python = venv / 'bin' / 'python'
         self.state = venv / '.mmps-setup'
-        self.pins = root / 'requirements' / 'pinned.txt'
+        self.pins = root / 'requirements' / f'{stack.pins}.txt'
         self.gpu = has_gpu()
         self.cuda = False
         self.device_file = self.state / 'device.txt'
@@ -141,9 +149,10 @@ class Environment:
         for name in report['removed']:
             say(f'{name} was half installed, it is installed again')
         version = tuple(report['python'][:2])
-        check_python(version)
-        if version != TESTED:
-            say('Python %d.%d is untested, 3.11 is tested' % version)
+        check_python(version, self.stack.newest)
+        if version != self.stack.tested:
+            pair = version + self.stack.tested
+            say('Python %d.%d is untested, %d.%d is tested' % pair)
             self.pins = self.framework_pins()
 
         self.require('build', 'build')
@@ -152,7 +161,8 @@ class Environment:
         self.device_file.write_text(line)
         self.require('OpenCV', self.pinned(HEADLESS))
         self.add_mmcv()
-        self.require('the rest', *NEEDED)
+        files = ('build', self.stack.frameworks, 'runtime', *EXTRAS, 'tests')
+        self.require('the rest', *files)
         self.keep_one_opencv()
         say('installing mmps (editable)')
         self.pip(
@@ -181,7 +191,7 @@ class Environment:
 
     def fingerprint(self) -> str:
         """Hash what a complete environment depends on, starting nothing."""
-        digest = hashlib.sha256(f'{self.root} {self.venv}'.encode())
+        digest = hashlib.sha256(f'{self.pins} {self.venv}'.encode())
         inputs = sorted(self.root.glob('requirements/*.txt'))
         inputs += [self.root / n for n in ('setup.py', 'pyproject.toml')]
         inputs += [*(Path(__file__).parent.glob('setup_*.py'))]
@@ -248,7 +258,7 @@ class Environment:
         """Write the pins that hold for every Python."""
         lines = self.pins.read_text().splitlines()
         path = self.state / 'pinned.txt'
-        kept = [line for line in lines if line.startswith(FRAMEWORKS)]
+        kept = [line for line in lines if line.startswith(self.stack.always)]
         path.write_text('\n'.join(kept) + '\n')
         return path
 
@@ -263,7 +273,8 @@ class Environment:
             if {p.name for p in self.venv.iterdir()} - parts:
                 raise SetupError(f'{self.venv} is no virtual environment')
         check_venv_module()
-        check_disk(self.venv.parent, DISK_CUDA if self.gpu else DISK_ALL)
+        needed = DISK_CUDA if self.gpu else self.stack.disk
+        check_disk(self.venv.parent, needed)
         say(f'creating {self.venv}')
         self.run([sys.executable, '-m', 'venv', '--clear', str(self.venv)])
 
@@ -306,9 +317,10 @@ class Environment:
         return json.loads(last(done.stdout))
 
     def add_mmcv(self) -> None:
-        """Build onedl-mmcv, or take it from pip's cache if that one loads."""
-        spec = self.pinned('onedl-mmcv')
-        build = ('-v', '--no-build-isolation', spec)
+        """Build mmcv, or take it from pip's cache if that one loads."""
+        spec = self.pinned(self.stack.mmcv)
+        # Older pips would have setuptools install what it builds.
+        build = ('-v', '--no-build-isolation', '--use-pep517', spec)
         if self.missing(spec):
             self.check_compiler()
             say(
@@ -452,17 +464,25 @@ def main() -> int:
         default=ROOT / '.venv',
         help='folder of the virtual environment (default: .venv)',
     )
+    parser.add_argument(
+        '--stack',
+        choices=STACKS,
+        default='onedl',
+        help='the maintained forks, or the originals (default: onedl)',
+    )
     args = parser.parse_args()
     # Programs left over by a killed run hold this lock until they end.
     lock = os.open(str(ROOT), os.O_RDONLY)
     try:
-        check_python(sys.version_info)
+        stack = STACKS[args.stack]
+        check_python(sys.version_info, stack.newest)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             say('waiting for another set-up to end')
             fcntl.flock(lock, fcntl.LOCK_EX)
-        environment = Environment(Path(os.path.abspath(args.venv)), lock=lock)
+        venv = Path(os.path.abspath(args.venv))
+        environment = Environment(venv, lock=lock, stack=stack)
         if not environment.is_complete():
             environment.complete()
         say(environment.device_file.read_text())

@@ -3,6 +3,7 @@
 import copy
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,8 +123,7 @@ class PersonModel:
         if self._header is None:
             grey = np.full((64, 32, 3), _GREY, np.uint8)
             box = np.array([[4, 4, 28, 60]])
-            # Its size is not worth being compiled for.
-            with torch.compiler.set_stance('force_eager'):
+            with _uncompiled():
                 dim = self.find(grey, box)[1].shape[1]
             self._header = GalleryHeader(
                 dim=dim,
@@ -259,6 +259,16 @@ class PersonModel:
         detections = Detections(*fields)
         keep = detections.scores >= self.det_thr
         return detections.take(keep), embeddings
+
+
+def _uncompiled() -> AbstractContextManager:
+    """Where one picture is not worth being compiled for.
+
+    A torch without this has not compiled the model either.
+    """
+    if hasattr(torch.compiler, 'set_stance'):
+        return torch.compiler.set_stance('force_eager')
+    return nullcontext()
 
 
 def _build(config: Config) -> nn.Module:

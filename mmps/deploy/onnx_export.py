@@ -15,6 +15,7 @@ from mmps.models.dense_heads import PCNetHead
 from mmps.models.roi_heads import SearchRoIHead
 from mmps.utils.errors import UsageError
 from mmps.utils.files import write_whole
+from mmps.utils.versions import require_torch
 
 from .graphs import OneStageGraph, SearchGraph, TwoStageGraph
 from .layers import replace_layers
@@ -80,9 +81,11 @@ def export_onnx(
         metadata: Texts to store in the file. Defaults to None.
 
     Raises:
-        UsageError: The extra ``mmps[onnx]`` is missing, or the detector
-            cannot be exported; see :func:`build_graph`.
+        UsageError: torch is older than 2.11, the extra ``mmps[onnx]`` is
+            missing, or the detector cannot be exported; see
+            :func:`build_graph`.
     """
+    require_torch('2.11', 'ONNX export')
     require_extra('onnx', 'onnxscript')
     module = build_graph(model, size)
     inputs = dict(image=torch.zeros(1, 3, *size))

@@ -12,7 +12,45 @@ from mmcv.ops import roi_align as mmcv_roi_align
 from torch import Tensor
 
 
-@torch.library.custom_op('mmps::nms', mutates_args=())
+def _operator(name: str, fake: Callable) -> Callable[[Callable], Callable]:
+    """Make a function an operator that the exporter can follow.
+
+    Before torch 2.4, which has none of its own making, it stays a function.
+
+    Args:
+        name: Of the operator.
+        fake: Gets the same arguments; returns tensors of the result's shapes
+            and dtypes.
+    """
+
+    def decorate(function: Callable) -> Callable:
+        if not hasattr(torch.library, 'custom_op'):
+            return function
+        operator = torch.library.custom_op(name, mutates_args=())(function)
+        operator.register_fake(fake)
+        return operator
+
+    return decorate
+
+
+def _fake_nms(
+    boxes: Tensor,
+    scores: Tensor,
+    iou_thr: float,
+    score_thr: float,
+    max_num: int,
+) -> tuple[Tensor, Tensor]:
+    index = scores.new_empty(max_num, dtype=torch.long)
+    return index, torch.empty_like(index, dtype=torch.bool)
+
+
+def _fake_roi_align(
+    x: Tensor, rois: Tensor, height: int, width: int, *_: float
+) -> Tensor:
+    return x.new_empty(rois.size(0), x.size(1), height, width)
+
+
+@_operator('mmps::nms', _fake_nms)
 def nms(
     boxes: Tensor,
     scores: Tensor,
@@ -43,19 +81,7 @@ def nms(
     return index, torch.arange(max_num, device=kept.device) < len(kept)
 
 
-@nms.register_fake
-def _(
-    boxes: Tensor,
-    scores: Tensor,
-    iou_thr: float,
-    score_thr: float,
-    max_num: int,
-) -> tuple[Tensor, Tensor]:
-    index = scores.new_empty(max_num, dtype=torch.long)
-    return index, torch.empty_like(index, dtype=torch.bool)
-
-
-@torch.library.custom_op('mmps::roi_align', mutates_args=())
+@_operator('mmps::roi_align', _fake_roi_align)
 def roi_align(
     x: Tensor,
     rois: Tensor,
@@ -82,19 +108,6 @@ def roi_align(
     return mmcv_roi_align(
         x, rois, (height, width), spatial_scale, sampling_ratio, 'avg', aligned
     )
-
-
-@roi_align.register_fake
-def _(
-    x: Tensor,
-    rois: Tensor,
-    height: int,
-    width: int,
-    spatial_scale: float,
-    sampling_ratio: int,
-    aligned: bool,
-) -> Tensor:
-    return x.new_empty(rois.size(0), x.size(1), height, width)
 
 
 def translations() -> dict[Callable, Callable]:

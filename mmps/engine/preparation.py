@@ -8,6 +8,8 @@ import torch
 from mmengine.model import is_model_wrapper
 from torch import nn
 
+from mmps.utils.versions import require_torch
+
 
 def channels_last(model: nn.Module) -> None:
     """Put 4-d weights, and with them the maps, in channels-last order.
@@ -25,8 +27,10 @@ def compile_body(model: nn.Module) -> None:
         model: The detector, wrapped for several processes or not.
 
     Raises:
+        UsageError: torch is older than 2.6.
         ValueError: There is no C++ compiler.
     """
+    require_torch('2.6', 'CompileHook')
     compiler = os.environ.get('CXX', 'g++')
     if shutil.which(compiler) is None:
         raise ValueError(
@@ -53,7 +57,7 @@ def prepare_model(model: nn.Module, hooks: Iterable[dict]) -> None:
             passed over.
 
     Raises:
-        ValueError: See :func:`compile_body`.
+        UsageError, ValueError: See :func:`compile_body`.
     """
     for hook in hooks:
         kind = hook.get('type') if isinstance(hook, dict) else type(hook)

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .closed_pickle import RefusedError
 from .errors import UsageError
-from .plain_load import RefusedError, load_plain
+from .plain_load import load_plain
 from .safetensors_file import is_safetensors, read_safetensors
 
 

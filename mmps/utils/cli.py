@@ -14,7 +14,6 @@ from typing import Any, NoReturn
 
 from mmengine.config import Config, DictAction
 from mmengine.config.utils import MODULE2PACKAGE
-from mmengine.hub import get_config
 from mmengine.logging import MMLogger
 
 import mmps
@@ -215,7 +214,8 @@ def _read(path: str) -> Config:
         raise UsageError(
             f'config {path}: {package!r} is not a package that ships configs'
         )
-    # get_config would try to install a package that is not there.
+    # Not mmengine's get_config: it installs packages that are not there, and
+    # OpenMMLab's looks for editable ones in the wrong place.
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         raise UsageError(f'config {path}: {package} is not installed')
@@ -225,7 +225,7 @@ def _read(path: str) -> Config:
         raise UsageError(
             f'config {path} does not exist{_similar_files(str(file))}'
         )
-    return get_config(f'{package}::{name}')
+    return Config.fromfile(file)
 
 
 def _similar_files(path: str) -> str:

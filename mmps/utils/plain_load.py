@@ -1,39 +1,24 @@
 """Reading what ``torch.save`` has written, from a closed list of types."""
 
-import contextlib
+import mmap
 import os
-import pickle
-import re
-import warnings
+import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
-from mmengine.logging import HistoryBuffer
-from torch.serialization import (
-    add_safe_globals,
-    clear_safe_globals,
-    get_safe_globals,
-)
 
-_NUMBERS = (
-    'bool', 'uint8', 'int8', 'uint16', 'int16', 'uint32', 'int32', 'uint64',
-    'int64', 'float16', 'float32', 'float64',
-)  # fmt: skip
-
-
-class RefusedError(Exception):
-    """A file holds something that is not on the list; the message: what."""
+from .closed_pickle import RefusedError, closed_pickle
 
 
 def load_plain(path: str | os.PathLike, map_location: Any = 'cpu') -> Any:
     """Read tensors, arrays and plain values; run nothing else.
 
-    The list is torch's own, numpy's numbers and arrays, and mmengine's log
-    of a training. What other packages have added to torch's list in this
-    process does not count.
+    The list is that of :mod:`~mmps.utils.closed_pickle`: dense tensors,
+    numpy's numbers and arrays of them, what Python has for plain values, and
+    mmengine's log of a training. What is on torch's own list in this process
+    does not count, and nothing in the process changes while a file is read.
 
     Args:
         path: The file.
@@ -43,87 +28,60 @@ def load_plain(path: str | os.PathLike, map_location: Any = 'cpu') -> Any:
         RefusedError: It holds more than that.
         Exception: Nearly any, if it is no such file or a broken one.
     """
-    _check_sums(path)
-    with _only(_plain_types()), warnings.catch_warnings():
-        # Of pickle protocols and archives that are about to be refused.
-        warnings.simplefilter('ignore')
-        try:
-            return torch.load(
-                path, map_location=map_location, weights_only=True
-            )
-        except pickle.UnpicklingError as err:
-            kind = RefusedError if _is_saved(path) else ValueError
-            raise kind(_reason(err)) from None
-        except RuntimeError as err:
-            # Archives that torch does not read with weights_only.
-            found = re.search(r'(legacy \.tar|TorchScript)', str(err))
-            if found is None:
-                raise
-            raise RefusedError(f'{found[1]} archive') from None
-
-
-@contextlib.contextmanager
-def _only(types: list[Any]) -> Iterator[None]:
-    before = get_safe_globals()
-    clear_safe_globals()
-    add_safe_globals(types)
+    limit = _storage_limit(path)
+    _refuse_other_archives(path)
     try:
-        yield
-    finally:
-        clear_safe_globals()
-        add_safe_globals(before)
+        return torch.load(
+            path,
+            map_location=map_location,
+            pickle_module=closed_pickle(limit),
+            weights_only=False,
+            mmap=False,
+        )
+    except RefusedError as err:
+        if not _is_saved(path):
+            raise ValueError(f'no file of torch: {err}') from None
+        raise
 
 
-def _check_sums(path: str | os.PathLike) -> None:
-    """Find flipped bits, which torch reads as other weights."""
+def _storage_limit(path: str | os.PathLike) -> Callable[[Any], int]:
+    """How long storages can be, with flipped bits found.
+
+    torch reads these as other weights.
+    """
     if not zipfile.is_zipfile(path):
-        return
+        size = os.path.getsize(path)
+        return lambda key: size
     with zipfile.ZipFile(path) as archive:
         # torch packs nothing; what is packed it will refuse by itself.
         packed = any(i.compress_type for i in archive.infolist())
         damaged = None if packed else archive.testzip()
+        sizes = {
+            i.filename.partition('/')[2]: i.file_size
+            for i in archive.infolist()
+        }
     if damaged is not None:
         raise ValueError(f'damaged: {damaged} does not have its checksum')
+    return lambda key: sizes.get(f'data/{key}', 0)
 
 
-def _plain_types() -> list[Any]:
-    core = getattr(np, '_core', None) or np.core
-    kinds = [type(np.dtype(name)) for name in _NUMBERS]
-    functions = [
-        (getattr(core.multiarray, name), f'numpy.{module}.multiarray.{name}')
-        for name in ('_reconstruct', 'scalar')
-        # Of numpy 1 and 2.
-        for module in ('core', '_core')
-    ]
-    return [
-        np.ndarray,
-        np.dtype,
-        *kinds,
-        *functions,
-        bytes,  # how no bytes are stored, those of an empty array
-        HistoryBuffer,
-        # How a HistoryBuffer's methods are stored.
-        (_history_method, 'builtins.getattr'),
-    ]
-
-
-def _history_method(owner: Any, name: str) -> Any:
-    """Stand in for ``getattr``, which would lead anywhere."""
-    known = {'max', 'min', 'mean', 'current', 'statistics'}
-    if owner is not HistoryBuffer or name not in known:
-        raise pickle.UnpicklingError(f'getattr of {name!r}')
-    return getattr(owner, name)
+def _refuse_other_archives(path: str | os.PathLike) -> None:
+    """What torch.load would read by other means than the pickle module."""
+    if os.path.getsize(path) == 0:
+        raise ValueError('empty file')
+    if tarfile.is_tarfile(path):
+        raise RefusedError('legacy .tar archive')
+    with (
+        open(path, 'rb') as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+    ):
+        # By its name wherever it stands: zipfile and torch may see different
+        # files in one archive.
+        if content.find(b'constants.pkl') >= 0:
+            raise RefusedError('TorchScript archive')
 
 
 def _is_saved(path: str | os.PathLike) -> bool:
     """Whether it starts like a file of torch; junk does not."""
     with open(path, 'rb') as file:
         return file.read(2).startswith((b'PK', b'\x80'))
-
-
-def _reason(err: Exception) -> str:
-    """What was refused, from torch's long explanation."""
-    if found := re.search(r'GLOBAL (\S+)', str(err)):
-        return found[1]
-    text = str(err).rpartition('WeightsUnpickler error: ')[2]
-    return text.strip().splitlines()[0]

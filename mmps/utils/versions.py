@@ -6,8 +6,11 @@ from importlib import import_module, metadata
 from pathlib import Path
 
 import torch
+from mmengine.utils import digit_version
 
 from mmps.version import __version__
+
+from .errors import UsageError
 
 _PACKAGES = ('numpy', 'scipy', 'sklearn', 'cv2', 'mmengine', 'mmcv', 'mmdet')
 
@@ -38,6 +41,22 @@ def stack_versions() -> dict[str, str]:
         versions['cuda'] = str(torch.version.cuda)
         versions['cudnn'] = str(torch.backends.cudnn.version())
     return versions
+
+
+def require_torch(lowest: str, what: str) -> None:
+    """Make sure that torch has what a part of the package is made of.
+
+    Args:
+        lowest: The first version that has it.
+        what: The part, for the message.
+
+    Raises:
+        UsageError: torch is older.
+    """
+    if digit_version(torch.__version__) < digit_version(lowest):
+        raise UsageError(
+            f'{what} needs torch {lowest} or later, found {torch.__version__}'
+        )
 
 
 def device_name(device: torch.device) -> str:

@@ -14,6 +14,7 @@ from mmps.utils.errors import UsageError
 
 from .conftest import detector, lively, pictures, pyramid
 
+pytest.importorskip('torch', minversion='2.11')
 SIZE = (112, 192)
 BOXES = np.array(
     [[10, 5, 40, 100], [100, 20, 150, 110], [0, 0, 192, 112], [60, 3, 80, 50],

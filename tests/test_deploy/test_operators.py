@@ -9,6 +9,7 @@ from torch import nn
 
 from mmps.deploy.operators import nms, roi_align, translations
 
+pytest.importorskip('torch', minversion='2.11')
 IOU, SCORE, MAX_NUM = 0.4, 0.3, 12
 ALIGN = (
     (7, 5, 1 / 8, 2, False),

@@ -54,6 +54,7 @@ def test_hooks(tmp_path):
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     """A folder with what the example reads."""
+    pytest.importorskip('torch', minversion='2.11')
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
     cfg = load_config(ROOT / 'configs/pcnet/pcnet_r18_scenes.py', SMALL)

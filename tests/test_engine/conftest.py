@@ -25,7 +25,10 @@ class NoisyPeople(BaseDataset):
     METAINFO = dict(raw_person_ids=(3, 5, 7, 9))
 
     def load_data_list(self):
-        return [dict(value=float(i), person=i % 4) for i in range(12)]
+        return [
+            dict(value=float(i), person=i % 4, width=1 + i % 3, height=2)
+            for i in range(12)
+        ]
 
     def __getitem__(self, index):
         with drawing_from(index):
@@ -79,12 +82,15 @@ def make_runner():
         runner = Runner(
             model,
             str(work_dir),
-            train_dataloader=dict(
-                batch_size=2,
-                num_workers=0,
-                dataset=dict(type='NoisyPeople'),
-                sampler=dict(type='mmps.SeededInfiniteSampler'),
-            ),
+            train_dataloader={
+                **dict(
+                    batch_size=2,
+                    num_workers=0,
+                    dataset=dict(type='NoisyPeople'),
+                    sampler=dict(type='mmps.SeededInfiniteSampler'),
+                ),
+                **kwargs.pop('loader', {}),
+            },
             train_cfg=dict(
                 by_epoch=False,
                 max_iters=steps,

@@ -1,6 +1,8 @@
 """Every method trains in bfloat16 and float16, and accumulates gradients."""
 
 import copy
+from contextlib import nullcontext
+from functools import partial
 
 import pytest
 import torch
@@ -9,7 +11,7 @@ from mmengine.registry import DefaultScope
 
 from mmps.engine import BF16OptimWrapper
 from mmps.models.memories import IdentityMemory
-from mmps.testing import demo_search_samples
+from mmps.testing import HALF_DTYPES, demo_search_samples
 from mmps.testing.methods import TINY_METHODS
 from mmps.testing.two_stage import build, training_loss
 
@@ -33,14 +35,22 @@ def to_device(inputs, samples, device):
     return inputs.to(device), [s.to(device) for s in samples]
 
 
+def grad_scaler(device):
+    """Before torch 2.3, CUDA alone has one."""
+    if hasattr(torch.amp, 'GradScaler'):
+        return partial(torch.amp.GradScaler, device)
+    return torch.cuda.amp.GradScaler
+
+
 def step(model, dtype, device):
     """Loss and gradients of a batch under autocast, loss scaled as in AMP."""
     inputs, samples = to_device(*demo_search_samples((3, 2)), device)
     # Of the size that a dynamic scale comes down to.
-    scaler = torch.amp.GradScaler(
-        device, init_scale=64.0, enabled=dtype == torch.float16
+    scaler = grad_scaler(device)(
+        init_scale=64.0, enabled=dtype == torch.float16
     )
-    with torch.autocast(device, dtype=dtype, enabled=dtype != torch.float32):
+    half = dtype != torch.float32
+    with torch.autocast(device, dtype) if half else nullcontext():
         loss = training_loss(model.loss(inputs, samples))
     scaler.scale(loss).backward()
     optimizer = torch.optim.SGD(model.parameters(), 0.0)
@@ -68,7 +78,7 @@ def check_half(name, dtype, device):
         torch.testing.assert_close(norms, torch.ones_like(norms))
 
 
-@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize('dtype', HALF_DTYPES)
 @pytest.mark.parametrize('name', TINY_METHODS)
 def test_half_precision_is_close(name, dtype):
     check_half(name, dtype, 'cpu')

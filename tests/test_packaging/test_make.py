@@ -32,7 +32,9 @@ def test_help_lists_the_targets():
     lines = make('help').splitlines()
     assert lines == make().splitlines()
     names = [line.split()[1] for line in lines]
-    assert names == ['help', 'setup', 'demo', 'test', 'lint', 'clean']
+    assert names == [
+        'help', 'setup', 'demo', 'test', 'test-openmmlab', 'lint', 'clean'
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -47,6 +49,19 @@ def test_targets_set_up_first(target, command):
     lines = make('-n', target, 'VENV=v', 'PYTHON=p', 'ARGS=--x').splitlines()
     assert lines[0] == 'p tools/setup_env.py --venv v'
     assert lines[1] == command
+
+
+def test_openmmlab_has_an_environment_of_its_own():
+    args = ('VENV=v', 'PYTHON=p', 'OPENMMLAB_VENV=o', 'ARGS=--x')
+    assert make('-n', 'test-openmmlab', *args).splitlines() == [
+        'p tools/setup_env.py --stack openmmlab --venv o',
+        'o/bin/python -m pytest --x',
+    ]
+    assert (
+        make('-n', 'test-openmmlab')
+        .splitlines()[0]
+        .endswith(' --venv .venv-openmmlab')
+    )
 
 
 def test_ci_lints_and_tests(tmp_path):

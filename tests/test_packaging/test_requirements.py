@@ -4,18 +4,22 @@ import ast
 import re
 import subprocess
 import sys
-from importlib.metadata import packages_distributions
+from importlib.metadata import PackageNotFoundError, packages_distributions
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+import mmps
 from mmps import VERSION_BOUNDS
 
 ROOT = Path(__file__).resolve().parents[2]
 EXTRAS = ('optional', 'milvus', 'onnx', 'ray', 'video', 'web')
 FILES = ('build', 'mminstall', 'runtime', *EXTRAS, 'tests')
+# The pins of a set of versions, and what it has in the place of others.
+STACKS = {'pinned': {}, 'openmmlab': {'mminstall': 'mminstall-openmmlab'}}
 FRAMEWORKS = {'torch', 'mmengine', 'mmcv', 'mmdet', 'cv2'}
 
 
@@ -39,15 +43,16 @@ def test_bounds_end_at_a_major_version(name):
         assert high.release == (high.major,), requirement
 
 
-def test_pins_are_exact_and_meet_the_bounds():
+@pytest.mark.parametrize('stack', STACKS)
+def test_pins_are_exact_and_meet_the_bounds(stack):
     pins = {}
-    for pin in read('pinned'):
+    for pin in read(stack):
         (spec,) = pin.specifier
         assert spec.operator == '=='
         assert pin.name.lower() not in pins
         pins[pin.name.lower()] = Version(spec.version)
     for name in FILES:
-        for requirement in read(name):
+        for requirement in read(STACKS[stack].get(name, name)):
             pin = pins[requirement.name.lower()]
             assert requirement.specifier.contains(pin), requirement
 
@@ -63,6 +68,42 @@ def test_gate_and_requirements_have_the_same_bounds():
     for module, name in names.items():
         low, high = VERSION_BOUNDS[module]
         assert wanted[name] == (Version(low), Version(high)), module
+    originals = {r.name: bounds(r) for r in read('mminstall-openmmlab')}
+    for module, (low, high) in VERSION_BOUNDS.items():
+        assert originals[module][0] == Version(low), module
+        assert originals[module][1] <= Version(high), module
+    assert originals['torch'] == wanted['torch']
+
+
+@pytest.mark.parametrize(
+    ('present', 'command'),
+    [
+        (['onedl-mmcv', 'onedl-mmengine'], '-r requirements/mminstall.txt'),
+        ([], '-r requirements/mminstall.txt'),
+        (['mmengine'], 'mim install "mmengine>=0.10.4,<1" "mmcv>=2.1,<2.2"'),
+        (['mmdet', 'mmcv'], 'mim install "mmengine>=0.10.4,<1" "mmcv>=2.1,'),
+    ],
+)
+def test_gate_names_the_set_that_is_there(monkeypatch, present, command):
+    def distribution(name):
+        if name not in present:
+            raise PackageNotFoundError(name)
+
+    old = SimpleNamespace(__version__='0.1.0')
+    monkeypatch.setattr(mmps, 'import_module', lambda name: old)
+    monkeypatch.setattr(mmps.metadata, 'distribution', distribution)
+    with pytest.raises(ImportError) as info:
+        mmps._check_version('mmcv', *VERSION_BOUNDS['mmcv'])
+    assert 'mmps needs mmcv >=2.1.0,<3.0.0, found 0.1.0' in str(info.value)
+    assert command in str(info.value)
+
+
+def test_command_for_the_originals_has_their_bounds():
+    command = re.findall(r'"(\w+)(\S+)"', mmps._INSTALL_ORIGINALS)
+    listed = {r.name: r.specifier for r in read('mminstall-openmmlab')}
+    assert len(command) == 3
+    for name, specifier in command:
+        assert listed[name] == Requirement(f'{name}{specifier}').specifier
 
 
 def test_no_framework_among_the_dependencies():

@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / 'tools' / 'setup_env.py'
 EXTRAS = ('optional', 'milvus', 'onnx', 'ray', 'video', 'web')
 REQUIREMENTS = ('build', 'mminstall', 'runtime', *EXTRAS, 'tests')
+OPENMMLAB = ('mminstall-openmmlab', 'openmmlab')
 
 FAKE_PYTHON = r"""#!{python} -IS
 import json, os, pathlib, sys
@@ -139,7 +140,7 @@ class World:
         self.root = folder / 'checkout'
         (self.root / 'requirements').mkdir(parents=True)
         (self.root / 'mmps' / '.mim' / 'configs').mkdir(parents=True)
-        for name in (*REQUIREMENTS, 'pinned'):
+        for name in (*REQUIREMENTS, 'pinned', *OPENMMLAB):
             source = ROOT / 'requirements' / f'{name}.txt'
             target = self.root / 'requirements' / source.name
             target.write_text(source.read_text())
@@ -464,6 +465,52 @@ def test_compiler_of_no_toolkit(tmp_path):
     assert script.nvcc_version(str(tmp_path)) is None
 
 
+@pytest.fixture
+def openmmlab(world) -> World:
+    """The same with the other set of versions."""
+    script = world.script
+    world.write(python=[3, 10, 13])
+    world.environment = script.Environment(
+        world.root / '.venv', world.root, stack=script.STACKS['openmmlab']
+    )
+    return world
+
+
+def test_openmmlab_has_pins_and_frameworks_of_its_own(openmmlab, capsys):
+    calls = openmmlab.complete()
+    assert 'untested' not in capsys.readouterr().out
+    (build,) = (call for call in calls if ' mmcv==2.1.0' in call)
+    assert '--no-build-isolation --use-pep517' in build
+    for call in calls:
+        assert 'pinned.txt' not in call
+        assert 'mminstall.txt' not in call
+    (rest,) = (call for call in calls if 'tests.txt' in call)
+    assert 'mminstall-openmmlab.txt' in rest
+    assert f'-c {openmmlab.root}/requirements/openmmlab.txt' in rest
+    have = openmmlab.read()['have']
+    assert {'torch', 'mmengine', 'mmcv', 'mmdet'} <= set(have)
+    assert not [name for name in have if 'onedl' in name]
+    assert openmmlab.environment.is_complete()
+    # The environment of one set is not that of the other.
+    other = openmmlab.script.Environment(
+        openmmlab.root / '.venv', openmmlab.root
+    )
+    assert not other.is_complete()
+
+
+def test_openmmlab_keeps_to_old_numpys_on_other_pythons(openmmlab, capsys):
+    openmmlab.write(python=[3, 11, 7])
+    openmmlab.complete()
+    said = capsys.readouterr().out
+    assert 'Python 3.11 is untested, 3.10 is tested' in said
+    pins = openmmlab.environment.state / 'pinned.txt'
+    names = {line.partition('==')[0] for line in pins.read_text().split()}
+    assert names == {
+        *('torch', 'numpy', 'mmengine', 'mmcv', 'mmdet'),
+        *('opencv-python', 'opencv-python-headless'),
+    }
+
+
 # -- what is missing on the machine, in one line ---------------------------
 
 
@@ -517,6 +564,13 @@ def test_python_too_old(world, version):
     world.script.check_python((3, 10, 0))
     world.write(python=[3, 9, 18])
     assert 'Python 3.9 is too old' in error(world)
+
+
+def test_python_too_new_for_openmmlab(openmmlab):
+    openmmlab.write(python=[3, 12, 1])
+    message = error(openmmlab)
+    assert message.startswith('Python 3.12 is too new for this set')
+    assert '3.11 is the last' in message
 
 
 def test_no_venv_module(world, monkeypatch, tmp_path):
@@ -637,7 +691,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
 def test_parses_on_old_pythons():
     """So that they can be told that they are too old."""
     old = dict(feature_version=(3, 7))
-    for script in (SCRIPT, SCRIPT.with_name('setup_device.py')):
+    for script in SCRIPT.parent.glob('setup_[!p]*.py'):
         assert ast.parse(script.read_text(), **old).body
     with pytest.raises(SyntaxError):  # what such a Python does not know
         ast.parse('(x := 1)', **old)

@@ -1,9 +1,13 @@
+import copy
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
 from torch import nn
 
+from mmps.models.memories import IdentityMemory
 from mmps.testing.bad_checkpoints import (
     KINDS,
     READABLE,
@@ -31,6 +35,42 @@ def test_reads_what_mmengine_saves(tmp_path):
     assert read['meta'] == data['meta']
     assert read['message_hub']['log_scalars']['loss'].mean() == 3.0
     assert weights_of(read)['weight'].tolist() == [1, 1]
+
+
+FILES = sorted((Path(__file__).parents[1] / 'data').glob('checkpoint_*.pth'))
+
+
+@pytest.mark.parametrize('path', FILES, ids=lambda path: path.stem)
+def test_files_of_both_sets_of_versions(path):
+    """Weights, memory, optimizer and log, whichever of them is installed."""
+    torch.manual_seed(0)
+    memory = IdentityMemory(3, 4, queue_size=2)
+    layer = nn.Linear(4, 4)
+    model = nn.Sequential(layer, memory)
+    memory.update(torch.eye(4), torch.tensor([0, 1, -1, 2]))
+    optimizer = torch.optim.AdamW(layer.parameters(), lr=0.1)
+
+    def step(layer, optimizer):
+        optimizer.zero_grad()
+        layer(torch.ones(1, 4)).sum().backward()
+        optimizer.step()
+        return layer.weight.detach()
+
+    step(layer, optimizer)
+    expected = copy.deepcopy(model.state_dict())
+    read = read_checkpoint(path)
+    for key, value in weights_of(read).items():
+        torch.testing.assert_close(value, expected.pop(key))
+    assert not expected
+
+    other = nn.Sequential(nn.Linear(4, 4), IdentityMemory(3, 4, queue_size=2))
+    load_weights(other, path)
+    again = torch.optim.AdamW(other[0].parameters())
+    again.load_state_dict(read['optimizer'])
+    torch.testing.assert_close(step(other[0], again), step(layer, optimizer))
+    assert read['message_hub']['log_scalars']['train/loss'].mean() == 0.375
+    assert read['meta']['seed'] == 4
+    assert read['meta']['dataset_meta']['ids'].tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize('kind', KINDS)

@@ -176,8 +176,10 @@ def test_closing_ends_every_thread(free_port):
     )
     assert done.returncode == 0, done.stderr
     before, after = map(int, done.stdout.split())
-    assert before > 0
     assert after == 0
+    if torch.__version__ < '2.4':  # a TorchVersion
+        pytest.skip('threads of the group have no names in this torch')
+    assert before > 0
 
 
 class Small(BaseModule):

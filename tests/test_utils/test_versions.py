@@ -1,9 +1,16 @@
 """What is said of versions and devices."""
 
+import pytest
 import torch
 
 import mmps
-from mmps.utils.versions import device_name, source_hash, stack_versions
+from mmps.utils.errors import UsageError
+from mmps.utils.versions import (
+    device_name,
+    require_torch,
+    source_hash,
+    stack_versions,
+)
 
 
 def test_versions_are_those_that_are_imported():
@@ -42,3 +49,14 @@ def test_source_hash_does_not_depend_on_the_folder(tmp_path):
 
 def test_device_of_a_cpu():
     assert device_name(torch.device('cpu')).startswith('CPU (')
+
+
+def test_too_old_a_torch_is_named(monkeypatch):
+    monkeypatch.setattr(torch, '__version__', '2.10.1+cu130')
+    require_torch('2.9', 'a part')
+    require_torch('2.10', 'a part')
+    with pytest.raises(UsageError) as info:
+        require_torch('2.11', 'a part')
+    assert str(info.value) == (
+        'a part needs torch 2.11 or later, found 2.10.1+cu130'
+    )

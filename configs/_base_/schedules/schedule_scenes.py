@@ -21,7 +21,7 @@ param_scheduler = [
 
 optim_wrapper = dict(
     type='mmps.BF16OptimWrapper',
-    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.02, fused=True),
+    optimizer=dict(type='mmps.FusedAdamW', lr=1e-3, weight_decay=0.02),
     # Published to start at .01 or to scale a score, these norms would need
     # more steps to grow than there are.
     paramwise_cfg=dict(

@@ -29,9 +29,12 @@ class AspectRatioBatchSampler(samplers.AspectRatioBatchSampler):
         """Leave out the first batches.
 
         Args:
-            count: How many, counted from the start of the stream. Call it
-                once, before iterating.
+            count: How many, counted from the start of the stream; the
+                sampler has to have ``skip``.
         """
+        # From the start, whatever an earlier iterator has taken.
+        super().__init__(self.sampler, self.batch_size, self.drop_last)
+        self.sampler.skip(0)
         self._skipped = count
 
     def __iter__(self) -> Iterator[list[int]]:

@@ -1,6 +1,7 @@
 """An endless order of samples, each with the seed of its augmentation."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 from mmengine.dataset import InfiniteSampler
 
@@ -27,3 +28,11 @@ class SeededInfiniteSampler(InfiniteSampler):
     def _infinite_indices(self) -> Iterator[int]:
         for place, index in enumerate(super()._infinite_indices()):
             yield SeededIndex(index, (self.seed, place))
+
+    def skip(self, num_samples: int) -> None:
+        """Begin anew, behind the first samples of this process.
+
+        Args:
+            num_samples: How many, counted from the start of the stream.
+        """
+        self.indices = islice(self._indices_of_rank(), num_samples, None)

@@ -1,5 +1,7 @@
 """What makes a resumed run equal to one that was never interrupted."""
 
+from itertools import chain, repeat
+
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.runner import IterBasedTrainLoop, Runner
@@ -20,8 +22,10 @@ class ResumeHook(Hook):
       samples :class:`~mmps.datasets.SeededInfiniteSampler` does the same.
     - A validation that was due at the checkpoint, which is written before
       it, and that was not finished is made up for.
-    - Batches of :class:`~mmps.datasets.AspectRatioBatchSampler` are skipped
-      without being loaded.
+    - Batches of :class:`~mmps.datasets.AspectRatioBatchSampler`, and with
+      OpenMMLab's mmengine those of
+      :class:`~mmps.datasets.SeededInfiniteSampler`, are skipped without being
+      loaded.
     """
 
     # Seeds before any other hook draws, notes before a checkpoint is saved.
@@ -44,10 +48,7 @@ class ResumeHook(Hook):
         loop = runner.train_loop
         if not isinstance(loop, IterBasedTrainLoop) or loop.iter == 0:
             return
-        batches = getattr(loop.dataloader, 'batch_sampler', None)
-        if hasattr(batches, 'skip_batches'):
-            batches.skip_batches(loop.iter)
-            loop.dataloader_iterator.skip_iter = _done_already
+        _skip_batches(loop)
         if self._validation_due(runner, loop):
             runner.logger.info(
                 f'validating iteration {loop.iter}: the run was interrupted '
@@ -65,6 +66,28 @@ class ResumeHook(Hook):
         return loop.iter % loop.val_interval == 0 or (
             loop.iter == loop.max_iters
         )
+
+
+def _skip_batches(loop: IterBasedTrainLoop) -> None:
+    """Leave out what the loop would load and drop."""
+    batches = loop.dataloader.batch_sampler
+    iterator = loop.dataloader_iterator
+    knows = hasattr(iterator, 'skip_iter')  # the forks' mmengine
+    if not hasattr(getattr(batches, 'sampler', None), 'skip'):
+        return
+    if hasattr(batches, 'skip_batches'):
+        batches.skip_batches(loop.iter)
+    elif knows:
+        return
+    else:
+        batches.sampler.skip(loop.iter * batches.batch_size)
+    if knows:
+        iterator.skip_iter = _done_already
+    else:
+        # It has fetched ahead already, and the loop will take from it what
+        # was trained on.
+        fresh = type(iterator)(loop.dataloader)
+        loop.dataloader_iterator = chain(repeat(None, loop.iter), fresh)
 
 
 def _done_already(num_iters: int) -> None:

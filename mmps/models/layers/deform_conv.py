@@ -56,10 +56,13 @@ def deform_conv2d_by_sampling(
 def _runs_as_written(x: Tensor) -> bool:
     """On the CPU, neither traced for gradients nor for another program."""
     return x.device.type == 'cpu' and not (
-        torch.is_grad_enabled()
-        or torch.compiler.is_compiling()
-        or torch.jit.is_tracing()
+        torch.is_grad_enabled() or _is_compiling() or torch.jit.is_tracing()
     )
+
+
+def _is_compiling() -> bool:
+    # From torch 2.3 on; CompileHook and exports need later ones.
+    return getattr(torch.compiler, 'is_compiling', bool)()
 
 
 @cache

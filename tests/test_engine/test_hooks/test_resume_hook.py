@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from mmengine.evaluator import BaseMetric
+from mmengine.registry import DATASETS
 
 from mmps.utils.seeding import drawing_from
 
@@ -65,6 +66,53 @@ def test_resumed_equals_whole(tmp_path, make_runner, toy_model, stop):
     for key, value in whole.state_dict().items():
         assert torch.equal(value, fresh.state_dict()[key]), key
     assert losses(resumed) == losses(run)
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+@pytest.mark.parametrize(
+    'batches', [None, dict(type='mmps.AspectRatioBatchSampler')]
+)
+def test_what_was_trained_on_is_not_loaded(
+    tmp_path, make_runner, toy_model, monkeypatch, batches, workers
+):
+    """By no mmengine, though some have fetched ahead when the hook comes."""
+    loaded = tmp_path / 'loaded'
+    kind = DATASETS.get('NoisyPeople')
+    load = kind.__getitem__
+
+    def count(self, index):
+        with loaded.open('a') as file:
+            file.write(f'{int(index)} ')
+        return load(self, index)
+
+    loader = dict(batch_sampler=batches, num_workers=workers)
+    whole, parts = toy_model, copy.deepcopy(toy_model)
+    monkeypatch.setattr(kind, '__getitem__', count)
+    first = make_runner(
+        whole, tmp_path / 'a', ['ResumeHook'], steps=10, loader=loader
+    )
+    first.train()
+    indices = loaded.read_text().split()
+    loaded.unlink()
+    resumed = make_runner(
+        parts,
+        tmp_path / 'a',
+        ['ResumeHook'],
+        steps=10,
+        loader=loader,
+        resume=True,
+        load_from=str(tmp_path / 'a' / 'iter_8.pth'),
+    )
+    resumed.train()
+    assert losses(resumed) == losses(first)
+    for key, value in whole.state_dict().items():
+        assert torch.equal(value, parts.state_dict()[key]), key
+    again = loaded.read_text().split()
+    if workers:
+        # Each has two batches ahead, at the start as well with some.
+        assert len(again) <= 2 * (2 + 2 * 4)
+    else:
+        assert again == indices[16:]
 
 
 def test_other_seeds_and_steps_draw_otherwise(

@@ -9,7 +9,11 @@ from mmengine.structures import InstanceData
 
 import mmps.models  # noqa: F401
 from mmps.registry import MODELS, TASK_UTILS
-from mmps.testing import DispatchedOperators, demo_search_samples
+from mmps.testing import (
+    HALF_DTYPES,
+    DispatchedOperators,
+    demo_search_samples,
+)
 
 DIMS, SIZE = 8, (128, 160)
 ASSIGNER = dict(
@@ -522,7 +526,7 @@ def test_one_positive_passes_batch_norm():
     torch.testing.assert_close(unit.norm(), torch.tensor(1.0))
 
 
-@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize('dtype', HALF_DTYPES)
 def test_losses_get_scores_and_deltas_in_fp32(dtype):
     """mmcv's focal loss takes no bfloat16 and overflows in float16."""
     head = make_head()

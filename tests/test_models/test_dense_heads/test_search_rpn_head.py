@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from mmps.registry import MODELS
+from mmps.testing import HALF_DTYPES
 
 RPN = dict(
     in_channels=8,
@@ -29,7 +30,7 @@ def test_equals_mmdets_on_the_first_levels():
             assert torch.equal(a, b)
 
 
-@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize('dtype', HALF_DTYPES)
 def test_float32_under_autocast(dtype):
     head = MODELS.build(dict(type='mmps.SearchRPNHead', **RPN))
     x = [torch.randn(1, 8, 10, 12), torch.randn(1, 8, 5, 6)]

@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmps.registry import MODELS
-from mmps.testing import demo_search_samples
+from mmps.testing import HALF_DTYPES, demo_search_samples
 from mmps.testing.two_stage import (
     build,
     shallow_branch,
@@ -267,7 +267,7 @@ def test_no_roi_at_all_in_training(name, stages):
     total.backward()
 
 
-@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize('dtype', HALF_DTYPES)
 @pytest.mark.parametrize('name', METHODS)
 def test_every_method_trains_under_autocast(name, dtype):
     model = method(name).train()

@@ -12,6 +12,7 @@ from mmps.apis import PersonModel
 from mmps.testing.bad_checkpoints import write_bad_checkpoint
 from mmps.utils.checkpoint import read_checkpoint
 
+pytest.importorskip('torch', minversion='2.11')
 TOOL = 'model_converters/export_onnx.py'
 SIZE = ('--size', 108, 192)
 
