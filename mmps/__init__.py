@@ -51,7 +51,9 @@ def _check_version(name: str, low: str, high: str) -> None:
 for _name, (_low, _high) in VERSION_BOUNDS.items():
     _check_version(_name, _low, _high)
 
-# mmengine resolves `mmps::...` config names only for packages listed here.
-_config_utils.MODULE2PACKAGE.setdefault('mmps', 'mmps')
+# mmengine resolves `mmps::...` config names only for packages listed here. For
+# a module's name it looks beside its file; for a distribution's, OpenMMLab's
+# looks for editable installs where they are not.
+_config_utils.MODULE2PACKAGE.setdefault('mmps', 'mmps.version')
 
 __all__ = ['VERSION_BOUNDS', '__version__']
