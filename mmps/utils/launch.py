@@ -2,6 +2,7 @@
 
 import gc
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -201,4 +202,7 @@ def close_processes() -> None:
     """
     if torch.distributed.is_initialized():
         gc.collect()
+        # A thread of gloo that frees what it has sent needs Python's lock;
+        # torch 2.1 holds that while it waits for the thread to end.
+        time.sleep(0.1)
         torch.distributed.destroy_process_group()

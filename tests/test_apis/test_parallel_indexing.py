@@ -28,6 +28,7 @@ from mmps.gallery.exact import ExactGallery
 from mmps.testing.painted import paint_frame
 from mmps.utils.cli import load_config
 from mmps.utils.errors import UsageError
+from mmps.utils.launch import close_processes
 
 CONFIG = 'configs/pcnet/pcnet_r18_scenes.py'
 # Untrained: whatever it finds best counts as a person.
@@ -205,7 +206,7 @@ def test_slurm_tells_rank_and_address(monkeypatch, free_port):
         rank, num, _ = start_processes('slurm')
         assert (rank, num) == (0, 1)
     finally:
-        torch.distributed.destroy_process_group()
+        close_processes()
 
 
 def test_where_parts_lie():

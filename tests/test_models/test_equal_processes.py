@@ -15,6 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 from mmps.testing import demo_search_samples
 from mmps.testing.methods import TINY_METHODS
 from mmps.testing.two_stage import build, training_loss
+from mmps.utils.launch import close_processes
 
 # Per step: people per image, images without a label, and who gets which.
 STEPS = [
@@ -78,7 +79,7 @@ def train(rank, world_size, folder, name):
     state = dict(losses=losses, state=detector.state_dict())
     torch.save(state, f'{folder}/{world_size}-{rank}.pt')
     if world_size > 1:
-        torch.distributed.destroy_process_group()
+        close_processes()
 
 
 def trained(world_size, folder, name):

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from mmps.engine.hooks import FiniteLossHook
+from mmps.utils.launch import close_processes
 
 
 def state(model, runner):
@@ -183,7 +184,7 @@ def train_share(rank, folder, make_runner, model, mode):
         dict(state=model.state_dict(), steps=model.steps, error=error),
         folder / f'{rank}.pt',
     )
-    torch.distributed.destroy_process_group()
+    close_processes()
 
 
 @pytest.mark.parametrize('mode', ['stop', 'skip'])

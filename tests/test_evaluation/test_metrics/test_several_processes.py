@@ -11,6 +11,7 @@ from mmengine.structures import InstanceData
 
 from mmps.evaluation import PersonSearchMetric
 from mmps.testing.search import noisy_predictions, random_ground_truth
+from mmps.utils.launch import close_processes
 
 FRAMES = 31  # no multiple of the processes: samplers repeat frames
 
@@ -56,7 +57,7 @@ def run_share(rank, world_size, folder):
     figures = metric.evaluate(FRAMES)
     (folder / f'{world_size}-{rank}.json').write_text(json.dumps(figures))
     if world_size > 1:
-        torch.distributed.destroy_process_group()
+        close_processes()
 
 
 @pytest.mark.parametrize('world_size', [2, 4])

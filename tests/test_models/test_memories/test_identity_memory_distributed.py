@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from mmps.models.memories import IdentityMemory
+from mmps.utils.launch import close_processes
 
 # Ids per rank: uneven, one id on both, no labelled one, nobody on a rank,
 # nobody at all, more unlabelled people than the queue holds.
@@ -62,7 +63,7 @@ def train(rank, folder, rules):
         memory.update(*samples(step, rank), background(step, rank))
         states.append({k: v.clone() for k, v in memory.state_dict().items()})
     torch.save(states, f'{folder}/{rank}.pt')
-    torch.distributed.destroy_process_group()
+    close_processes()
 
 
 @pytest.mark.parametrize('rules', RULES)

@@ -15,6 +15,7 @@ from mmps.testing.two_stage import (
     tiny_two_stage,
     training_loss,
 )
+from mmps.utils.launch import close_processes
 
 
 def model(name):
@@ -90,7 +91,7 @@ def train(rank, folder, name):
         },
     }
     torch.save(state, f'{folder}/{rank}.pt')
-    torch.distributed.destroy_process_group()
+    close_processes()
 
 
 @pytest.mark.parametrize('name', ['hoim', 'ugas-seqnet'])
