@@ -106,8 +106,8 @@ def test_mmengine_alone_would_run_it(tmp_path, kind):
     write_bad_checkpoint(kind, bad, marker)
     with contextlib.suppress(Exception):
         CheckpointLoader.load_checkpoint(str(bad))
-    # It refuses archives of this form, by chance.
-    assert marker.exists() == (kind != 'tar')
+    # Newer versions of torch refuse archives of this form, by chance.
+    assert marker.exists() or kind == 'tar'
 
 
 @pytest.mark.parametrize('kind', KINDS)
