@@ -19,7 +19,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
 from rich.console import Console
 
 from mmps.testing.benchmarks import (
@@ -33,6 +32,7 @@ from mmps.testing.benchmarks import (
     write_report,
 )
 from mmps.utils.cli import UsageError, existing_file, run_cli
+from mmps.utils.device import default_device
 
 HERE = Path(__file__).resolve().parent
 CONFIGS = HERE.parents[1] / 'configs'
@@ -122,9 +122,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--quick', action='store_true', help='small sizes, a few minutes'
     )
-    parser.add_argument(
-        '--device', default='cuda' if torch.cuda.is_available() else 'cpu'
-    )
+    parser.add_argument('--device', default=default_device())
     parser.add_argument(
         '--out-json', type=Path, default=Path('benchmark.json')
     )

@@ -33,6 +33,7 @@ from mmps.testing.benchmarks import (
     write_report,
 )
 from mmps.utils.cli import existing_file, load_config, run_cli
+from mmps.utils.device import default_device
 from mmps.utils.quiet import import_parts
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
@@ -62,9 +63,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--rounds', type=int, default=10, help='images each, turn by turn'
     )
-    parser.add_argument(
-        '--device', default='cuda' if torch.cuda.is_available() else 'cpu'
-    )
+    parser.add_argument('--device', default=default_device())
     parser.add_argument('--out-json', type=Path)
     # A process of its own for each measurement of memory.
     parser.add_argument(
