@@ -5,7 +5,7 @@ from importlib import import_module, metadata
 from mmengine.config import utils as _config_utils
 from mmengine.utils import digit_version
 
-from .version import __version__
+from mmps.version import __version__
 
 # First supported and first unsupported version. Checked by import, not by
 # distribution name: the maintained forks (onedl-*) and the OpenMMLab originals

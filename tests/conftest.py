@@ -1,6 +1,9 @@
 """Settings shared by all tests."""
 
+import importlib.util
+import logging
 import socket
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +17,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mmengine.visualization import Visualizer
+
+TOOLS = Path(__file__).resolve().parents[1] / 'tools'
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -48,7 +53,7 @@ def free_port() -> str:
 @pytest.fixture
 def fuzz(tmp_path: Path) -> Callable[..., None]:
     """Damages a target's files again and again; no outcome is a fault."""
-    from mmps.testing.fuzzing import TARGETS, CaseRunner
+    from fuzzing import TARGETS, CaseRunner
 
     def run(name: str, max_examples: int) -> None:
         runner = CaseRunner(TARGETS[name], tmp_path / 'files')
@@ -71,5 +76,42 @@ def fuzz(tmp_path: Path) -> Callable[..., None]:
         # Without this, all of it might have been the valid files.
         assert seen['refused'] > max_examples // 4, seen
         assert seen['same'] + seen['other'] > 0, seen
+
+    return run
+
+
+@pytest.fixture
+def tool(monkeypatch) -> Callable:
+    """Load a tool's module by its path below tools/."""
+
+    def load(name: str):
+        path = TOOLS / name
+        spec = importlib.util.spec_from_file_location(
+            f'tool_{path.stem}', path
+        )
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+@pytest.fixture
+def cli(tool, monkeypatch, capsys) -> Callable:
+    """Run a tool's main in this process; returns status and stderr."""
+    from mmps.cli.common import run_cli
+
+    monkeypatch.delenv('MMPS_TRACEBACK', raising=False)
+    monkeypatch.delenv('RANK', raising=False)
+    monkeypatch.setenv('LOCAL_RANK', '0')
+    # Loggers of an earlier run write to what pytest has closed since.
+    monkeypatch.setattr(logging, 'raiseExceptions', False)
+
+    def run(name: str, *args: object) -> tuple[int, str]:
+        module = tool(name)
+        monkeypatch.setattr(sys, 'argv', [name, *map(str, args)])
+        with pytest.raises(SystemExit) as info:
+            run_cli(module.main)
+        return info.value.code, capsys.readouterr().err
 
     return run

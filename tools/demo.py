@@ -16,10 +16,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from mmps.apis.stored_search import load_predictions, load_test_set
-from mmps.apis.tool_runs import run_tool, train
+from mmps.cli.common import run_cli
+from mmps.cli.stored_search import load_predictions, load_test_set
+from mmps.cli.tool_runs import run_tool, train
 from mmps.evaluation.functional import evaluate_detection, evaluate_search
-from mmps.utils.cli import load_config, run_cli
+from mmps.utils.config import load_config
 
 CONFIG = 'configs/pcnet/pcnet_r18_scenes.py'
 SCENES = shlex.split(

@@ -14,8 +14,8 @@ import argparse
 from rich.console import Console
 from rich.table import Table
 
-from mmps.datasets.scenes import ScenesConfig, ScenesTree, make_scenes
-from mmps.utils.cli import run_cli
+from mmps.cli.common import run_cli
+from mmps.scenes import ScenesConfig, ScenesTree, make_scenes
 
 
 def parse_args() -> argparse.Namespace:

@@ -6,15 +6,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmps.utils.cli import (
-    UsageError,
-    add_config_args,
-    add_trust_arg,
-    existing_file,
-    load_config,
-    run_cli,
-)
-from mmps.utils.launch import (
+from mmps.cli.common import add_config_args, add_trust_arg, run_cli
+from mmps.engine.launch import (
     LAUNCHERS,
     build_runner,
     close_processes,
@@ -23,7 +16,10 @@ from mmps.utils.launch import (
     set_work_dir,
     writable_folder,
 )
-from mmps.utils.quiet import import_parts
+from mmps.utils.config import load_config
+from mmps.utils.errors import UsageError
+from mmps.utils.files import existing_file
+from mmps.utils.setup_env import import_parts
 
 METRIC = 'mmps.PersonSearchMetric'
 

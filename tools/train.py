@@ -5,15 +5,9 @@ import os
 
 from mmengine.config import Config
 
-from mmps.utils.cli import (
-    UsageError,
-    add_config_args,
-    add_trust_arg,
-    existing_file,
-    load_config,
-    run_cli,
-)
-from mmps.utils.launch import (
+from mmps.checkpoints.resuming import newest_checkpoint, seed_to_resume
+from mmps.cli.common import add_config_args, add_trust_arg, run_cli
+from mmps.engine.launch import (
     LAUNCHERS,
     build_runner,
     close_processes,
@@ -22,8 +16,10 @@ from mmps.utils.launch import (
     set_launcher,
     set_work_dir,
 )
-from mmps.utils.quiet import import_parts
-from mmps.utils.resume import newest_checkpoint, seed_to_resume
+from mmps.utils.config import load_config
+from mmps.utils.errors import UsageError
+from mmps.utils.files import existing_file
+from mmps.utils.setup_env import import_parts
 
 
 def parse_args() -> argparse.Namespace:
@@ -75,7 +71,7 @@ def set_resume(
         resume: None, a checkpoint, ``'last'`` for the newest in work_dir
             that can be read, or ``'auto'`` for that one if there is any.
         seed: From the command line.
-        trust: Of :func:`~mmps.utils.checkpoint.read_checkpoint`.
+        trust: Of :func:`~mmps.checkpoints.reading.read_checkpoint`.
 
     Raises:
         UsageError: There is nothing to resume, or it has another seed.

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
+from mmps.engine.launch import close_processes
 from mmps.gallery import (
     BaseGallery,
     GalleryError,
@@ -30,7 +31,6 @@ from mmps.gallery import (
 from mmps.gallery.exact import ExactGallery
 from mmps.utils.device import has_cuda
 from mmps.utils.errors import UsageError
-from mmps.utils.launch import close_processes
 
 from .frame_sources import Picture, Video
 from .indexing import (

@@ -17,16 +17,15 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import DefaultScope
 from torch import nn
 
+from mmps.checkpoints.loaders import set_checkpoint_loaders
+from mmps.checkpoints.reading import hash_weights, load_weights
 from mmps.datasets.from_config import dataset_config
 from mmps.engine.preparation import prepare_model
 from mmps.gallery import GalleryHeader
-from mmps.utils.checkpoint import hash_weights, load_weights
-from mmps.utils.checkpoint_loaders import set_checkpoint_loaders
-from mmps.utils.cli import load_config
-from mmps.utils.device import default_device
+from mmps.utils.config import load_config
+from mmps.utils.device import default_device, to_host
 from mmps.utils.errors import UsageError
-from mmps.utils.host_arrays import to_host
-from mmps.utils.quiet import import_parts
+from mmps.utils.setup_env import import_parts
 
 _GREY = 114
 # Height of a person that was cut out, in the frame it is put into: that of

@@ -31,7 +31,7 @@ from mmps.apis.gallery_export import export_gallery
 from mmps.apis.parallel_indexing import IndexJob, run_job
 from mmps.apis.person_searcher import PersonSearcher
 from mmps.apis.searching import SearchResult, search_gallery
-from mmps.apis.stored_search import (
+from mmps.cli.stored_search import (
     SearchSettings,
     load_predictions,
     load_test_set,
@@ -46,7 +46,8 @@ from mmps.gallery import (
     open_gallery,
     root_for,
 )
-from mmps.utils.cli import UsageError, load_config
+from mmps.utils.config import load_config
+from mmps.utils.errors import UsageError
 
 from .search_report import draw_result, print_result, result_json
 

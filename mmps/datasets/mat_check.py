@@ -11,7 +11,7 @@ import struct
 import zlib
 from collections.abc import Sequence
 
-from mmps.utils.unpacking import most_bytes
+from mmps.utils.files import most_bytes
 
 _MATRIX, _COMPRESSED = 14, 15
 _INT8, _INT32, _UINT32, _UTF8 = 1, 5, 6, 16

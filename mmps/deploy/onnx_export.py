@@ -15,7 +15,7 @@ from mmps.models.dense_heads import PCNetHead
 from mmps.models.roi_heads import SearchRoIHead
 from mmps.utils.errors import UsageError
 from mmps.utils.files import write_whole
-from mmps.utils.versions import require_torch
+from mmps.utils.torch_version import require_torch
 
 from .graphs import OneStageGraph, SearchGraph, TwoStageGraph
 from .layers import replace_layers

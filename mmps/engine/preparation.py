@@ -8,7 +8,7 @@ import torch
 from mmengine.model import is_model_wrapper
 from torch import nn
 
-from mmps.utils.versions import require_torch
+from mmps.utils.torch_version import require_torch
 
 
 def channels_last(model: nn.Module) -> None:

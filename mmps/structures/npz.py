@@ -8,7 +8,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.lib import format as npy
 
-from mmps.utils.unpacking import most_bytes
+from mmps.utils.files import most_bytes
 
 _HEADERS = {
     (1, 0): npy.read_array_header_1_0,

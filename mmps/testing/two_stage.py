@@ -7,8 +7,8 @@ from mmengine.config import ConfigDict
 from mmengine.registry import DefaultScope
 from torch import nn
 
+from mmps.engine.launch import quiet_init_weights
 from mmps.registry import MODELS
-from mmps.utils.launch import quiet_init_weights
 
 BACKBONE = dict(
     type='mmdet.ResNet',

@@ -1,11 +1,33 @@
-"""Files that are either there as a whole or not at all."""
+"""Files that are there, written as a whole, and not too large unpacked."""
 
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+from .errors import UsageError
+
 TEMPORARY = '.tmp'
+# Small files may hold nothing but zeros.
+_ALWAYS = 64 * 2**20
+# Boxes, ids and embeddings shrink to a third at best, empty arrays further.
+_RATIO = 200
+
+
+def existing_file(path: str, what: str) -> str:
+    """Return ``path`` if it is a file.
+
+    Args:
+        path: The path to look at.
+        what: What it should be, for the message ("checkpoint").
+
+    Raises:
+        UsageError: There is no such file.
+    """
+    if not Path(path).is_file():
+        kind = 'is not a file' if Path(path).exists() else 'does not exist'
+        raise UsageError(f'{what} {path} {kind}')
+    return path
 
 
 def write_whole(
@@ -46,3 +68,15 @@ def sync_folder(path: str | os.PathLike) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def most_bytes(packed: int) -> int:
+    """Size beyond which decompressed data is no data but a trap.
+
+    Args:
+        packed: Size of the compressed data in bytes.
+
+    Returns:
+        64 MiB, or 200 times the compressed size where that is more.
+    """
+    return max(_ALWAYS, _RATIO * packed)

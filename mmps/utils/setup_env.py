@@ -1,5 +1,9 @@
-"""Register every part of mmps at once, as scripts for mmdet expect."""
+"""Imports of everything that registers parts."""
 
+import contextlib
+import io
+import warnings
+from collections.abc import Iterator
 from importlib import import_module
 
 from mmengine.registry import DefaultScope
@@ -21,3 +25,22 @@ def register_all_modules(init_default_scope: bool = True) -> None:
         current = DefaultScope.get_current_instance()
         if current is None or current.scope_name != 'mmps':
             DefaultScope.get_instance('mmps', scope_name='mmps')
+
+
+def import_parts() -> None:
+    """Import mmdet's and mmps' registered parts, quietly."""
+    with quiet_imports():
+        for package in ('mmdet', 'mmps'):
+            utils = import_module(f'{package}.utils')
+            utils.register_all_modules(False)
+
+
+@contextlib.contextmanager
+def quiet_imports() -> Iterator[None]:
+    """Drop what is printed to stdout and what is warned of."""
+    with (
+        contextlib.redirect_stdout(io.StringIO()),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter('ignore')
+        yield

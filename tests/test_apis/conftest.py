@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mmps.testing.painted import PaintedPeopleModel, save_frames, save_video
+from painted import PaintedPeopleModel, save_frames, save_video
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from mmps.gallery import (
     open_gallery,
     stable_id,
 )
-from mmps.testing.painted import PaintedPeopleModel, paint_frame
+
+from painted import PaintedPeopleModel, paint_frame
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from mmps.apis.parallel_indexing import (
     start_processes,
 )
 from mmps.apis.person_model import PersonModel
+from mmps.engine.launch import close_processes
 from mmps.gallery import (
     Frame,
     GalleryRows,
@@ -25,10 +26,10 @@ from mmps.gallery import (
     open_gallery,
 )
 from mmps.gallery.exact import ExactGallery
-from mmps.testing.painted import paint_frame
-from mmps.utils.cli import load_config
+from mmps.utils.config import load_config
 from mmps.utils.errors import UsageError
-from mmps.utils.launch import close_processes
+
+from painted import paint_frame
 
 CONFIG = 'configs/pcnet/pcnet_r18_scenes.py'
 # Untrained: whatever it finds best counts as a person.

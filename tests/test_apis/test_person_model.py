@@ -8,9 +8,10 @@ from mmengine.structures import InstanceData
 
 from mmps.apis.person_model import PersonModel
 from mmps.testing import DispatchedOperators
-from mmps.testing.painted import paint_frame
-from mmps.utils.cli import load_config
+from mmps.utils.config import load_config
 from mmps.utils.errors import UsageError
+
+from painted import paint_frame
 
 SMALL = {'model.test_cfg.score_thr': 0.0, 'model.test_cfg.max_per_img': 6}
 

@@ -21,8 +21,9 @@ from mmps.gallery import (
     open_gallery,
 )
 from mmps.gallery.reranking import expand_query, k_reciprocal_distances
-from mmps.testing.painted import paint_frame
 from mmps.utils.errors import UsageError
+
+from painted import paint_frame
 
 
 @pytest.fixture

@@ -9,20 +9,21 @@ import pytest
 from pycocotools.coco import COCO
 
 from mmps.apis import parallel_indexing, person_searcher
-from mmps.apis.stored_search import load_test_set
 from mmps.cli import search as search_cli
 from mmps.cli.search_report import show_time
-from mmps.datasets.scenes import ScenesConfig, make_scenes
+from mmps.cli.stored_search import load_test_set
 from mmps.evaluation.functional import calibrate_threshold
 from mmps.gallery import Frame, open_gallery
-from mmps.testing.painted import (
+from mmps.scenes import ScenesConfig, make_scenes
+from mmps.testing.search import noisy_predictions
+from mmps.utils.config import load_config
+
+from painted import (
     PaintedPeopleModel,
     paint_frame,
     save_frames,
     save_video,
 )
-from mmps.testing.search import noisy_predictions
-from mmps.utils.cli import load_config
 
 CONFIG = 'configs/pcnet/pcnet_r18_scenes.py'
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 
-from mmps.datasets.scenes import ScenesConfig, make_scenes
+from mmps.engine.launch import build_runner
 from mmps.models.memories import IdentityMemory
+from mmps.scenes import ScenesConfig, make_scenes
 from mmps.structures import SearchPredictions
-from mmps.utils.launch import build_runner
-from mmps.utils.quiet import import_parts
+from mmps.utils.setup_env import import_parts
 
 ROOT = Path(__file__).parents[2] / 'configs'
 CONFIGS = sorted(

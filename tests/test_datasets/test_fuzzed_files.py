@@ -1,4 +1,4 @@
-"""Data sets and pictures with damage at random; see mmps.testing.fuzzing."""
+"""Data sets and pictures with damage at random; see fuzzing."""
 
 import pytest
 

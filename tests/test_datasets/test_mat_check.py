@@ -166,7 +166,7 @@ def test_scipy_crashes_on_one_byte(tmp_path: Path) -> None:
 
 
 def test_traps_are_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr('mmps.utils.unpacking._ALWAYS', 2**20)
+    monkeypatch.setattr('mmps.utils.files._ALWAYS', 2**20)
     size = 16 * 2**20
     packer = zlib.compressobj()
     head = struct.pack(

@@ -12,7 +12,7 @@ from torch import nn
 
 from mmps.models.memories import IdentityMemory
 from mmps.testing.two_stage import build, tiny_two_stage
-from mmps.utils.cli import load_config
+from mmps.utils.config import load_config
 
 # Layers that start near zero, where all boxes would have the same score.
 PREDICTIONS = ('retina_', 'rpn_cls', 'rpn_reg', 'classifier.fc', 'fc_vertical',

@@ -15,7 +15,7 @@ from mmengine.config import Config
 from mmps.apis import PersonModel
 from mmps.deploy import export_onnx
 from mmps.gallery import Frame, GalleryRows, create_gallery, stable_id
-from mmps.utils.cli import load_config
+from mmps.utils.config import load_config
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / 'docs' / 'deploy.md').read_text()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mmps.utils.cli import load_config
+from mmps.utils.config import load_config
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / 'docs' / 'gpu.md').read_text()

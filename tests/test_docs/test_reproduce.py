@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mmps.utils.cli import load_config
+from mmps.utils.config import load_config
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / 'docs' / 'reproduce.md').read_text()

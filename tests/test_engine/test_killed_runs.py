@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmps.datasets.scenes import ScenesConfig, make_scenes
-from mmps.utils.checkpoint import read_checkpoint
+from mmps.checkpoints.reading import read_checkpoint
+from mmps.scenes import ScenesConfig, make_scenes
 
 ROOT = Path(__file__).parents[2]
 STEPS = 8

@@ -1,4 +1,4 @@
-"""Galleries with damage at random; see mmps.testing.fuzzing."""
+"""Galleries with damage at random; see fuzzing."""
 
 
 def test_damaged_galleries(fuzz):

@@ -12,10 +12,11 @@ import torch
 from mmengine.registry import DefaultScope
 from torch.nn.parallel import DistributedDataParallel
 
+from mmps.engine.launch import close_processes
 from mmps.testing import demo_search_samples
-from mmps.testing.methods import TINY_METHODS
 from mmps.testing.two_stage import build, training_loss
-from mmps.utils.launch import close_processes
+
+from tiny_methods import TINY_METHODS
 
 # Per step: people per image, images without a label, and who gets which.
 STEPS = [

@@ -12,8 +12,9 @@ from mmengine.registry import DefaultScope
 from mmps.engine import BF16OptimWrapper
 from mmps.models.memories import IdentityMemory
 from mmps.testing import HALF_DTYPES, demo_search_samples
-from mmps.testing.methods import TINY_METHODS
 from mmps.testing.two_stage import build, training_loss
+
+from tiny_methods import TINY_METHODS
 
 
 def detector(name, device='cpu'):

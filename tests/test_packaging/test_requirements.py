@@ -161,8 +161,8 @@ def test_extras_are_imported_only_where_they_are_used():
 import sys
 sys.modules.update(dict.fromkeys({extras}))
 import mmps.cli.search_commands, mmps.apis.person_searcher, mmps.gallery
-import mmps.testing.painted, mmps.gallery.exact, mmps.deploy
-from mmps.utils.quiet import import_parts
+import painted, mmps.gallery.exact, mmps.deploy
+from mmps.utils.setup_env import import_parts
 import_parts()
 """
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Stored predictions with damage at random; see mmps.testing.fuzzing."""
+"""Stored predictions with damage at random; see fuzzing."""
 
 
 def test_damaged_predictions(fuzz):

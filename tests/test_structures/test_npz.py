@@ -123,6 +123,6 @@ def test_flags_of_the_archive() -> None:
 def test_traps_are_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     packed = archive(zipfile.ZIP_DEFLATED, a=npy(np.zeros(2**20)))
     np.testing.assert_array_equal(read_npz(packed, ['a'])['a'], 0)
-    monkeypatch.setattr('mmps.utils.unpacking._ALWAYS', 2**20)
+    monkeypatch.setattr('mmps.utils.files._ALWAYS', 2**20)
     with pytest.raises(ValueError, match='a: unpacks to 8388'):
         read_npz(packed, ['a'])

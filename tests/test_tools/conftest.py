@@ -1,6 +1,5 @@
 """A model, data and config so small that a tool runs in seconds."""
 
-import logging
 import os
 import subprocess
 import sys
@@ -171,10 +170,10 @@ class SearchRun(NamedTuple):
 @pytest.fixture(scope='session')
 def search_run(tmp_path_factory) -> SearchRun:
     """After two steps of training on a few scenes."""
-    from mmps.datasets.scenes import ScenesConfig, make_scenes
-    from mmps.utils.cli import load_config
-    from mmps.utils.launch import build_runner
-    from mmps.utils.quiet import import_parts
+    from mmps.engine.launch import build_runner
+    from mmps.scenes import ScenesConfig, make_scenes
+    from mmps.utils.config import load_config
+    from mmps.utils.setup_env import import_parts
 
     folder = tmp_path_factory.mktemp('search_run')
     scenes = ScenesConfig(
@@ -190,41 +189,3 @@ def search_run(tmp_path_factory) -> SearchRun:
     build_runner(load_config(config)).train()
     images = folder / 'scenes' / 'frames'
     return SearchRun(config, work / 'iter_2.pth', images)
-
-
-@pytest.fixture
-def tool(monkeypatch) -> Callable:
-    """Load a tool's module by its path below tools/."""
-    import importlib.util
-
-    def load(name: str):
-        path = ROOT / 'tools' / name
-        spec = importlib.util.spec_from_file_location(
-            f'tool_{path.stem}', path
-        )
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
-
-    return load
-
-
-@pytest.fixture
-def cli(tool, monkeypatch, capsys) -> Callable:
-    """Run a tool's main in this process; returns status and stderr."""
-    from mmps.utils.cli import run_cli
-
-    monkeypatch.delenv('MMPS_TRACEBACK', raising=False)
-    monkeypatch.delenv('RANK', raising=False)
-    monkeypatch.setenv('LOCAL_RANK', '0')
-    # Loggers of an earlier run write to what pytest has closed since.
-    monkeypatch.setattr(logging, 'raiseExceptions', False)
-
-    def run(name: str, *args: object) -> tuple[int, str]:
-        module = tool(name)
-        monkeypatch.setattr(sys, 'argv', [name, *map(str, args)])
-        with pytest.raises(SystemExit) as info:
-            run_cli(module.main)
-        return info.value.code, capsys.readouterr().err
-
-    return run

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmps.datasets.scenes import ScenesConfig, make_scenes
+from mmps.scenes import ScenesConfig, make_scenes
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """

@@ -84,7 +84,7 @@ def test_demo_trains_tests_and_draws_and_goes_on_where_it_was(
 
 
 def test_a_failed_training_says_why(demo, monkeypatch):
-    from mmps.utils.cli import UsageError
+    from mmps.utils.errors import UsageError
 
     module, work_dir = demo
     monkeypatch.setattr(module, 'run', lambda *command: None)

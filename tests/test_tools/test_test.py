@@ -5,7 +5,7 @@ import json
 import pytest
 from mmengine.config import Config
 
-from mmps.utils.result_file import read_results
+from mmps.results.result_file import read_results
 
 CHECKPOINT = 'work_dirs/toy/epoch_1.pth'
 

@@ -14,10 +14,11 @@ from mmengine.runner import CheckpointLoader, load_checkpoint
 from mmengine.runner.checkpoint import load_from_local
 
 from mmps.apis.person_searcher import PersonSearcher
-from mmps.testing.bad_checkpoints import KINDS, write_bad_checkpoint
-from mmps.utils.checkpoint import read_checkpoint
-from mmps.utils.cli import load_config
+from mmps.checkpoints.reading import read_checkpoint
+from mmps.utils.config import load_config
 from mmps.utils.errors import UsageError
+
+from bad_checkpoints import KINDS, write_bad_checkpoint
 
 NUMBERS = itertools.count()
 ROOT = Path(__file__).resolve().parents[2]

@@ -3,7 +3,8 @@ import os
 
 import pytest
 
-from mmps.utils.files import write_whole
+from mmps.utils.errors import UsageError
+from mmps.utils.files import existing_file, write_whole
 
 
 def test_writes_and_replaces(tmp_path):
@@ -34,3 +35,13 @@ def test_a_full_disk_is_named(tmp_path):
 
     with pytest.raises(OSError, match=r"No space.*: '.*a\.txt'"):
         write_whole(tmp_path / 'a.txt', write)
+
+
+def test_existing_file(tmp_path):
+    file = tmp_path / 'a.pth'
+    file.touch()
+    assert existing_file(str(file), 'checkpoint') == str(file)
+    with pytest.raises(UsageError, match='checkpoint .*b.pth does not exist'):
+        existing_file(str(tmp_path / 'b.pth'), 'checkpoint')
+    with pytest.raises(UsageError, match='is not a file'):
+        existing_file(str(tmp_path), 'checkpoint')

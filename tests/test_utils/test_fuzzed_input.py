@@ -1,4 +1,4 @@
-"""Checkpoints and options with damage at random; see mmps.testing.fuzzing."""
+"""Checkpoints and options with damage at random; see fuzzing."""
 
 import pytest
 

@@ -12,7 +12,8 @@ import pytest
 
 from mmps.apis.person_searcher import PersonSearcher
 from mmps.gallery import Frame, GalleryRows, create_gallery, stable_id
-from mmps.testing.painted import (
+
+from painted import (
     COLOURS,
     SIZE,
     PaintedPeopleModel,

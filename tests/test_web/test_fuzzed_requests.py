@@ -1,4 +1,4 @@
-"""Requests with damage at random; see mmps.testing.fuzzing."""
+"""Requests with damage at random; see fuzzing."""
 
 
 def test_damaged_requests(fuzz):

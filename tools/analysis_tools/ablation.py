@@ -18,8 +18,10 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from mmps.apis.tool_runs import train
-from mmps.utils.cli import UsageError, existing_file, run_cli
+from mmps.cli.common import run_cli
+from mmps.cli.tool_runs import train
+from mmps.utils.errors import UsageError
+from mmps.utils.files import existing_file
 from mmps.visualization.training import read_scalars
 
 FIGURES = {

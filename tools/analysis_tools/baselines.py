@@ -14,12 +14,14 @@ import numpy as np
 from mmcv import imread
 from rich.progress import track
 
-from mmps.apis.stored_search import load_predictions, load_test_set
+from mmps.cli.common import add_config_args, run_cli
+from mmps.cli.stored_search import load_predictions, load_test_set
+from mmps.engine.launch import build_runner
 from mmps.evaluation.functional import evaluate_search
 from mmps.structures import SearchGroundTruth, SearchPredictions
-from mmps.utils.cli import UsageError, add_config_args, load_config, run_cli
-from mmps.utils.launch import build_runner
-from mmps.utils.quiet import import_parts
+from mmps.utils.config import load_config
+from mmps.utils.errors import UsageError
+from mmps.utils.setup_env import import_parts
 
 STRIPS = {'mean-colour': 1, 'strips': 10}
 KINDS = (*STRIPS, 'untrained')

@@ -13,14 +13,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mmps.cli.common import add_config_args, run_cli
 from mmps.datasets.from_config import build_dataset, dataset_config
 from mmps.registry import DATASETS
-from mmps.utils.cli import (
-    UsageError,
-    add_config_args,
-    load_config,
-    run_cli,
-)
+from mmps.utils.config import load_config
+from mmps.utils.errors import UsageError
 
 GREY, WHITE, RED = (150, 150, 150), (255, 255, 255), (40, 40, 230)
 

@@ -12,14 +12,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from mmps.apis.result_comparison import (
+from mmps.cli.common import run_cli
+from mmps.results.comparison import (
     Comparison,
     Difference,
     compare_results,
     in_words,
 )
-from mmps.utils.cli import run_cli
-from mmps.utils.result_file import read_results
+from mmps.results.result_file import read_results
 
 console = Console(highlight=False)
 

@@ -5,27 +5,13 @@ import argparse
 import csv
 from pathlib import Path
 
-import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
 
-matplotlib.use('Agg')
-
-import matplotlib.pyplot as plt  # noqa: E402
-import numpy as np  # noqa: E402
-
-from mmps.datasets.from_config import (  # noqa: E402
-    build_dataset,
-    dataset_config,
-)
-from mmps.datasets.statistics import (  # noqa: E402
-    QUANTILES,
-    SplitStatistics,
-    describe,
-)
-from mmps.utils.cli import (  # noqa: E402
-    add_config_args,
-    load_config,
-    run_cli,
-)
+from mmps.cli.common import add_config_args, run_cli
+from mmps.datasets.from_config import build_dataset, dataset_config
+from mmps.datasets.statistics import QUANTILES, SplitStatistics, describe
+from mmps.utils.config import load_config
 
 CAMERA_COLUMNS = ('camera', 'frames', 'boxes', 'labelled boxes', 'ids')
 
@@ -77,7 +63,8 @@ def write_csv(path: Path, header: tuple, rows: list) -> None:
 def plot(stats: dict[str, SplitStatistics], path: Path) -> None:
     """Histograms of the samples and bars per camera, one colour a split."""
     names = list(next(iter(stats.values())).samples)
-    figure, axes = plt.subplots(2, 3, figsize=(13, 7), layout='constrained')
+    figure = Figure(figsize=(13, 7), layout='constrained')
+    axes = figure.subplots(2, 3)
     for axis, name in zip(axes.flat, names):
         values = {k: s.samples[name] for k, s in stats.items()}
         stacked = np.concatenate([*values.values(), [0.0]])
@@ -105,7 +92,6 @@ def plot(stats: dict[str, SplitStatistics], path: Path) -> None:
     axis.margins(y=0.25)  # room for the legend
     axis.legend()
     figure.savefig(path, dpi=110)
-    plt.close(figure)
 
 
 def main() -> None:

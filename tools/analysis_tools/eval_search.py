@@ -5,8 +5,8 @@ import argparse
 import json
 from pathlib import Path
 
-from mmps.apis.stored_search import add_search_args, open_search
-from mmps.engine.result_record import result_record
+from mmps.cli.common import run_cli
+from mmps.cli.stored_search import add_search_args, open_search
 from mmps.evaluation import PersonSearchMetric
 from mmps.evaluation.functional import (
     describe_protocol,
@@ -15,9 +15,10 @@ from mmps.evaluation.functional import (
     metrics_of,
     results_to_dict,
 )
+from mmps.results.result_file import write_results
+from mmps.results.result_record import result_record
 from mmps.structures import hash_predictions
-from mmps.utils.cli import UsageError, run_cli
-from mmps.utils.result_file import write_results
+from mmps.utils.errors import UsageError
 
 
 def parse_args() -> argparse.Namespace:

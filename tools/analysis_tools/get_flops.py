@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from mmps.utils.cli import add_config_args, load_config, run_cli
-from mmps.utils.quiet import import_parts
+from mmps.cli.common import add_config_args, run_cli
+from mmps.utils.config import load_config
+from mmps.utils.setup_env import import_parts
 
 
 class Prediction(nn.Module):

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mmps.apis.stored_search import StoredSearch, add_search_args, open_search
+from mmps.cli.common import run_cli
+from mmps.cli.stored_search import StoredSearch, add_search_args, open_search
 from mmps.evaluation.functional import (
     SearchProblem,
     SearchResult,
@@ -21,7 +22,6 @@ from mmps.evaluation.functional import (
     sample_gallery,
     similarity_histogram,
 )
-from mmps.utils.cli import run_cli
 from mmps.visualization import (
     plot_cmc,
     plot_gallery_sizes,

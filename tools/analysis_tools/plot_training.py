@@ -4,7 +4,7 @@
 import argparse
 from pathlib import Path
 
-from mmps.utils.cli import run_cli
+from mmps.cli.common import run_cli
 from mmps.visualization.training import plot_training, read_scalars
 
 

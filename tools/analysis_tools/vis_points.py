@@ -14,18 +14,14 @@ from mmdet.apis import init_detector
 from mmengine.dataset import pseudo_collate
 from rich.progress import track
 
+from mmps.checkpoints.loaders import set_checkpoint_loaders
+from mmps.cli.common import add_config_args, add_trust_arg, run_cli
 from mmps.datasets.from_config import build_dataset, dataset_config
-from mmps.utils.checkpoint_loaders import set_checkpoint_loaders
-from mmps.utils.cli import (
-    UsageError,
-    add_config_args,
-    add_trust_arg,
-    existing_file,
-    load_config,
-    run_cli,
-)
+from mmps.utils.config import load_config
 from mmps.utils.device import default_device
-from mmps.utils.quiet import import_parts
+from mmps.utils.errors import UsageError
+from mmps.utils.files import existing_file
+from mmps.utils.setup_env import import_parts
 
 # One colour (BGR) per row of the kernel: the sets that the distance loss
 # draws apart, from head to feet.

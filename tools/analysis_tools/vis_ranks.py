@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mmps.apis.stored_search import (
+from mmps.cli.common import run_cli
+from mmps.cli.stored_search import (
     add_search_args,
     open_search,
 )
@@ -16,7 +17,7 @@ from mmps.evaluation.functional import (
     main_result,
     rank_list,
 )
-from mmps.utils.cli import UsageError, run_cli
+from mmps.utils.errors import UsageError
 from mmps.visualization import draw_rank_list
 
 

@@ -8,9 +8,9 @@ mmps.CocoPersonSearchDataset reads; the images stay where they are.
 import argparse
 from pathlib import Path
 
+from mmps.cli.common import run_cli
 from mmps.datasets import CUHKSYSUDataset, LSPSDataset, PRWDataset
 from mmps.datasets.coco_export import export_coco
-from mmps.utils.cli import run_cli
 
 DATASETS = {
     'prw': PRWDataset,

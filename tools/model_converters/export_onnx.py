@@ -16,6 +16,7 @@ from rich.console import Console
 from mmps import __version__
 from mmps.apis import PersonModel
 from mmps.apis.frame_sources import read_picture
+from mmps.cli.common import add_config_args, add_trust_arg, run_cli
 from mmps.deploy import export_onnx
 from mmps.deploy.onnx_check import (
     BOX_TOLERANCE,
@@ -23,13 +24,8 @@ from mmps.deploy.onnx_check import (
     SCORE_TOLERANCE,
     check_onnx,
 )
-from mmps.utils.cli import (
-    UsageError,
-    add_config_args,
-    add_trust_arg,
-    load_config,
-    run_cli,
-)
+from mmps.utils.config import load_config
+from mmps.utils.errors import UsageError
 
 NUM_NOISE = 4
 

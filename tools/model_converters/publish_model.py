@@ -24,11 +24,12 @@ import torch
 from torch import Tensor
 
 from mmps import __version__
-from mmps.utils.checkpoint import hash_weights, read_checkpoint, weights_of
-from mmps.utils.cli import UsageError, add_trust_arg, run_cli
+from mmps.checkpoints.reading import hash_weights, read_checkpoint, weights_of
+from mmps.checkpoints.safetensors_file import safetensors_bytes
+from mmps.cli.common import add_trust_arg, run_cli
+from mmps.engine.launch import writable_folder
+from mmps.utils.errors import UsageError
 from mmps.utils.files import write_whole
-from mmps.utils.launch import writable_folder
-from mmps.utils.safetensors_file import safetensors_bytes
 
 SUFFIXES = ('.pth', '.safetensors')
 
@@ -103,7 +104,7 @@ def publish(source: Path, out: Path, trust: bool = False) -> list[Path]:
     Args:
         source: The checkpoint.
         out: Name without hash, with or without one of the suffixes.
-        trust: See :func:`~mmps.utils.checkpoint.read_checkpoint`.
+        trust: See :func:`~mmps.checkpoints.reading.read_checkpoint`.
 
     Returns:
         The ``.pth`` file, the ``.safetensors`` file.

@@ -8,13 +8,12 @@ from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mmps.checkpoints.reading import hash_weights, weights_of
 from mmps.evaluation import PersonSearchMetric
 from mmps.registry import HOOKS
-from mmps.utils.checkpoint import hash_weights, weights_of
-from mmps.utils.result_file import NAME, write_results
-from mmps.utils.versions import device_name
-
-from ..result_record import result_record
+from mmps.results.result_file import NAME, write_results
+from mmps.results.result_record import result_record
+from mmps.results.versions import device_name
 
 
 @HOOKS.register_module()

@@ -22,7 +22,7 @@ from mmps.structures import (
     SearchPredictions,
     hash_predictions,
 )
-from mmps.utils.host_arrays import to_host
+from mmps.utils.device import to_host
 
 
 @METRICS.register_module()

@@ -5,8 +5,8 @@ import math
 from mmdet.models.losses.utils import weight_reduce_loss
 from torch import Tensor, nn
 
+from mmps.models.utils.person_ids import check_person_ids
 from mmps.registry import MODELS
-from mmps.utils.person_ids import check_person_ids
 
 from ..memories import MemoryReadout
 from ..utils import samples_per_process

@@ -5,8 +5,8 @@ from typing import Literal
 from mmdet.models.losses.utils import weight_reduce_loss
 from torch import Tensor, nn
 
+from mmps.models.utils.person_ids import check_person_ids
 from mmps.registry import MODELS
-from mmps.utils.person_ids import check_person_ids
 
 from ..utils import gather_samples, samples_per_process
 from .functional import pcnet_triplet_loss

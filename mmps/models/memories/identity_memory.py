@@ -8,8 +8,8 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
+from mmps.models.utils.person_ids import as_raw_person_ids, check_person_ids
 from mmps.registry import MODELS
-from mmps.utils.person_ids import as_raw_person_ids, check_person_ids
 
 from ..utils import gather_samples
 from .compatibility import compare_ids, compare_state, ids_known

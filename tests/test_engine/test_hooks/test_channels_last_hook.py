@@ -12,7 +12,7 @@ from mmps.engine.hooks import ChannelsLastHook
 from mmps.registry import HOOKS
 from mmps.testing import demo_search_samples
 from mmps.testing.two_stage import build, tiny_two_stage, training_loss
-from mmps.utils.cli import load_config
+from mmps.utils.config import load_config
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 import torch
 from mmengine.evaluator import BaseMetric
 
+from mmps.checkpoints.reading import read_checkpoint
 from mmps.engine.hooks import checkpoint_hook
-from mmps.utils.checkpoint import read_checkpoint
 from mmps.utils.errors import UsageError
 from mmps.utils.files import write_whole
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mmps.engine.hooks import FiniteLossHook
-from mmps.utils.launch import close_processes
+from mmps.engine.launch import close_processes
 
 
 def state(model, runner):

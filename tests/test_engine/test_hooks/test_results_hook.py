@@ -10,13 +10,13 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 
-from mmps.apis.result_comparison import SAME, compare_results
-from mmps.datasets.scenes import ScenesConfig, make_scenes
+from mmps.checkpoints.reading import hash_weights, read_checkpoint, weights_of
+from mmps.engine.launch import build_runner
+from mmps.results.comparison import SAME, compare_results
+from mmps.results.result_file import read_results
+from mmps.scenes import ScenesConfig, make_scenes
 from mmps.testing.two_stage import tiny_two_stage
-from mmps.utils.checkpoint import hash_weights, read_checkpoint, weights_of
-from mmps.utils.launch import build_runner
-from mmps.utils.quiet import import_parts
-from mmps.utils.result_file import read_results
+from mmps.utils.setup_env import import_parts
 
 ROOT = Path(__file__).parents[3]
 

@@ -9,9 +9,9 @@ from mmdet.structures import DetDataSample
 from mmengine.dataset import DefaultSampler
 from mmengine.structures import InstanceData
 
+from mmps.engine.launch import close_processes
 from mmps.evaluation import PersonSearchMetric
 from mmps.testing.search import noisy_predictions, random_ground_truth
-from mmps.utils.launch import close_processes
 
 FRAMES = 31  # no multiple of the processes: samplers repeat frames
 

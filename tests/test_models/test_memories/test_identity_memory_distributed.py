@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from mmps.engine.launch import close_processes
 from mmps.models.memories import IdentityMemory
-from mmps.utils.launch import close_processes
 
 # Ids per rank: uneven, one id on both, no labelled one, nobody on a rank,
 # nobody at all, more unlabelled people than the queue holds.

@@ -7,6 +7,7 @@ import torch
 from mmengine.registry import DefaultScope
 from torch.nn.parallel import DistributedDataParallel
 
+from mmps.engine.launch import close_processes
 from mmps.testing import demo_search_samples
 from mmps.testing.two_stage import (
     build,
@@ -15,7 +16,6 @@ from mmps.testing.two_stage import (
     tiny_two_stage,
     training_loss,
 )
-from mmps.utils.launch import close_processes
 
 
 def model(name):

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from mmps.datasets.scenes import ScenesConfig, make_scenes
+from mmps.scenes import ScenesConfig, make_scenes
 
 
 def test_strips_equal_a_loop_over_pixels(tool):

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from mmps.utils.result_file import write_results
+from mmps.results.result_file import write_results
 
 TOOL = 'analysis_tools/compare_results.py'
 RESULTS = dict(

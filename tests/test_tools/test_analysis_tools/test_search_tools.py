@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 import pytest
 
-from mmps.apis.result_comparison import compare_results
 from mmps.evaluation.functional import (
     ContextMatching,
     evaluate_detection,
@@ -18,13 +17,14 @@ from mmps.evaluation.functional import (
     results_to_dict,
     sample_gallery,
 )
+from mmps.results.comparison import compare_results
+from mmps.results.result_file import read_results
 from mmps.structures import fingerprint, hash_predictions
 from mmps.testing.search import (
     noisy_predictions,
     random_ground_truth,
     reorder_frames,
 )
-from mmps.utils.result_file import read_results
 
 ROOT = Path(__file__).parents[3]
 TOOLS = ROOT / 'tools' / 'analysis_tools'

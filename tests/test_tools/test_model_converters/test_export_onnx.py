@@ -9,8 +9,9 @@ from mmengine.config import Config
 
 from mmps import __version__
 from mmps.apis import PersonModel
-from mmps.testing.bad_checkpoints import write_bad_checkpoint
-from mmps.utils.checkpoint import read_checkpoint
+from mmps.checkpoints.reading import read_checkpoint
+
+from bad_checkpoints import write_bad_checkpoint
 
 pytest.importorskip('torch', minversion='2.11')
 TOOL = 'model_converters/export_onnx.py'

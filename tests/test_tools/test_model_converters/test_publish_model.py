@@ -10,8 +10,8 @@ import torch
 
 from mmps import __version__
 from mmps.apis.person_searcher import PersonSearcher
-from mmps.utils.checkpoint import hash_weights, read_checkpoint
-from mmps.utils.cli import load_config
+from mmps.checkpoints.reading import hash_weights, read_checkpoint
+from mmps.utils.config import load_config
 
 TOOL = 'model_converters/publish_model.py'
 

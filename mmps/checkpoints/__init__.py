@@ -1,0 +1,1 @@
+"""Checkpoints: reading without running code, writing, resuming."""

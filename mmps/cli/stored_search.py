@@ -1,0 +1,251 @@
+"""Stored predictions beside their test set, for the analysis tools."""
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mmengine.config import Config
+
+from mmps.cli.common import add_config_args, share
+from mmps.datasets import PersonSearchDataset
+from mmps.datasets.from_config import build_dataset, dataset_config
+from mmps.evaluation import PersonSearchMetric
+from mmps.evaluation.functional import (
+    PROTOCOLS,
+    ContextMatching,
+    SearchResult,
+    SearchTask,
+    build_tasks,
+    evaluate_search,
+)
+from mmps.structures import SearchGroundTruth, SearchPredictions
+from mmps.utils.config import load_config
+
+
+@dataclass
+class SearchSettings:
+    """How to search, as ``PersonSearchMetric`` is told.
+
+    Args:
+        det_thr: Lowest score of a detection that is searched.
+        score_thr: Lowest score of a detection that counts for detection.
+        protocols: Of 'regular', 'cross-camera', 'same-camera'.
+        gallery_sizes: Names of galleries; None for all of the data set.
+        cbgm: False, True for the data set's usual k1 and k2, or these two.
+    """
+
+    det_thr: float = 0.5
+    score_thr: float = 0.01
+    protocols: tuple[str, ...] = ('regular',)
+    gallery_sizes: tuple[str, ...] | None = None
+    cbgm: bool | Mapping[str, int] = False
+
+    @classmethod
+    def from_config(cls, cfg: Config) -> 'SearchSettings':
+        """Read the settings of ``test_evaluator``.
+
+        Args:
+            cfg: A config; one without the metric gives the defaults.
+
+        Raises:
+            ValueError: The metric's settings are out of range.
+        """
+        nodes: Any = cfg.get('test_evaluator') or []
+        if isinstance(nodes, Mapping):
+            nodes = nodes.get('metrics', [nodes])
+        for node in nodes if isinstance(nodes, (list, tuple)) else [nodes]:
+            if str(node.get('type')).endswith(PersonSearchMetric.__name__):
+                names = cls.__dataclass_fields__
+                given = {k: v for k, v in node.items() if k in names}
+                PersonSearchMetric(**given)
+                return cls(**given)
+        return cls()
+
+    def galleries(self) -> tuple[str, ...] | None:
+        """Names of galleries as strings."""
+        sizes = self.gallery_sizes
+        return None if sizes is None else tuple(map(str, sizes))
+
+    def matching(self, truth: SearchGroundTruth) -> ContextMatching | None:
+        """Settings of the re-scoring on this test set, None for none."""
+        if self.cbgm is True:
+            return ContextMatching.default_for(truth)
+        return ContextMatching(**self.cbgm) if self.cbgm else None
+
+
+@dataclass
+class StoredSearch:
+    """What a tool that looks at stored predictions works on.
+
+    Args:
+        dataset: The test set, without a pipeline.
+        truth: Its ground truth.
+        preds: Predictions in its frame order.
+        settings: Of the config, replaced by those of the command line.
+        config: The config.
+    """
+
+    dataset: PersonSearchDataset
+    truth: SearchGroundTruth
+    preds: SearchPredictions
+    settings: SearchSettings
+    config: Config
+
+    @property
+    def cbgm(self) -> ContextMatching | None:
+        """Settings of the re-scoring, None for none."""
+        return self.settings.matching(self.truth)
+
+    def tasks(self) -> list[SearchTask]:
+        """Every protocol on every gallery that is asked for."""
+        return build_tasks(
+            self.truth,
+            tuple(self.settings.protocols),
+            self.settings.galleries(),
+        )
+
+    def evaluate(self) -> dict[str, SearchResult]:
+        """Evaluate these tasks; warnings become lines on stderr."""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter('always', UserWarning)
+            results = evaluate_search(
+                self.truth,
+                self.preds,
+                det_thr=self.settings.det_thr,
+                protocols=self.settings.protocols,
+                galleries=self.settings.galleries(),
+                cbgm=self.cbgm,
+            )
+        for warning in caught:
+            print(f'warning: {warning.message}', file=sys.stderr)
+        return results
+
+
+def load_test_set(
+    cfg: Config,
+) -> tuple[PersonSearchDataset, SearchGroundTruth]:
+    """Read the annotations of a config's test set; opens no image.
+
+    Args:
+        cfg: A full config or one of ``configs/_base_/datasets``.
+
+    Returns:
+        The data set, without a pipeline, and its ground truth.
+
+    Raises:
+        ValueError: The config has no test set of person search, or its
+            files are missing or malformed.
+    """
+    dataset = build_dataset(dataset_config(cfg, 'test'), pipeline=[])
+    truth = dataset.metainfo.get('search')
+    if truth is None:
+        raise ValueError(
+            "test_dataloader.dataset has no queries; expected split='test'"
+        )
+    return dataset, truth
+
+
+def load_predictions(
+    path: str | os.PathLike, truth: SearchGroundTruth
+) -> SearchPredictions:
+    """Read stored predictions and put them in the data set's order.
+
+    Args:
+        path: ``.npz`` file, as ``tools/test.py --out`` writes it.
+        truth: Ground truth of the data set it should be of.
+
+    Returns:
+        Predictions with the frame order of ``truth``.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is malformed, or of another data set; the message
+            names file and key.
+    """
+    preds = SearchPredictions.load(path)
+    try:
+        return preds.align(truth)
+    except ValueError as err:
+        raise ValueError(f'{path}: {err}') from err
+
+
+def add_search_args(parser: argparse.ArgumentParser) -> None:
+    """Add config, predictions and the options of a search to a parser.
+
+    Args:
+        parser: The tool's parser, changed in place.
+    """
+    parser.epilog = (
+        "Options that are not given are taken from the config's "
+        'test_evaluator.'
+    )
+    add_config_args(parser)
+    parser.add_argument(
+        'predictions', help='.npz file, as tools/test.py --out writes it'
+    )
+    parser.add_argument(
+        '--det-thr',
+        type=share,
+        metavar='SCORE',
+        help='search among detections of at least this score (usually 0.5)',
+    )
+    parser.add_argument(
+        '--protocol',
+        nargs='+',
+        choices=PROTOCOLS,
+        help='cross-camera leaves out frames of the query camera, '
+        'same-camera keeps only those',
+    )
+    parser.add_argument(
+        '--gallery-size',
+        nargs='+',
+        metavar='NAME',
+        help='galleries of the data set: 50 100 ... occlusion resolution '
+        '(default: all it has)',
+    )
+    parser.add_argument(
+        '--cbgm', action='store_true', help='re-score by context'
+    )
+    parser.add_argument(
+        '--cbgm-k',
+        nargs=2,
+        type=int,
+        metavar=('K1', 'K2'),
+        help='--cbgm with these numbers of detections and people (default: '
+        '10 3 with galleries, else 30 4)',
+    )
+
+
+def open_search(args: argparse.Namespace) -> StoredSearch:
+    """Load what the options of :func:`add_search_args` name.
+
+    Args:
+        args: Parsed command line.
+
+    Returns:
+        Test set, predictions and settings.
+
+    Raises:
+        UsageError: The config cannot be read.
+        ValueError: Data set or predictions are missing or malformed.
+    """
+    cfg = load_config(args.config, args.cfg_options)
+    settings = SearchSettings.from_config(cfg)
+    given: dict[str, Any] = {
+        'det_thr': args.det_thr,
+        'protocols': args.protocol and tuple(args.protocol),
+        'gallery_sizes': args.gallery_size and tuple(args.gallery_size),
+        'cbgm': (settings.cbgm or True) if args.cbgm else None,
+    }
+    if args.cbgm_k:
+        given['cbgm'] = dict(zip(('k1', 'k2'), args.cbgm_k))
+    settings = replace(
+        settings, **{k: v for k, v in given.items() if v is not None}
+    )
+    dataset, truth = load_test_set(cfg)
+    preds = load_predictions(args.predictions, truth)
+    return StoredSearch(dataset, truth, preds, settings, cfg)

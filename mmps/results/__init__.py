@@ -1,0 +1,1 @@
+"""Result files: what a test found, how it came about, and comparing."""

@@ -1,0 +1,107 @@
+"""Reading config files."""
+
+import difflib
+import glob
+import importlib.util
+import os
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.config.utils import MODULE2PACKAGE
+
+import mmps
+
+from .cfg_options import check_cfg_options
+from .errors import USAGE_ERRORS, UsageError, one_line
+
+
+def load_config(
+    path: str | os.PathLike, cfg_options: dict[str, Any] | None = None
+) -> Config:
+    """Read a config file and apply ``--cfg-options``.
+
+    Args:
+        path: A file, ``package::name`` for a config that a package ships
+            (``mmps::pcnet/pcnet_r50_prw.py``), or the plain name of one of
+            ours (``pcnet_r50_prw``).
+        cfg_options: Dotted key to value, as ``CfgOptions`` gives them. A
+            leading ``+`` on a key adds what the config lacks. Defaults to
+            None.
+
+    Returns:
+        Config: The merged config.
+
+    Raises:
+        UsageError: The config does not exist or cannot be read, or an
+            option names a key that neither the config nor the class it
+            belongs to knows.
+    """
+    path = _named(str(path))
+    if '::' not in path:
+        if not Path(path).is_file():
+            raise UsageError(
+                f'config {path} does not exist{_similar_files(path)}'
+            )
+        if Path(path).suffix not in ('.py', '.json', '.yaml', '.yml'):
+            raise UsageError(f'config {path}: expected a .py file')
+    try:
+        cfg = _read(path)
+    except UsageError:
+        raise
+    except Exception as err:  # a config is code: it may raise anything
+        name = '' if isinstance(err, USAGE_ERRORS) else type(err).__name__
+        text = f'{name}: {one_line(err)}' if name else one_line(err)
+        raise UsageError(f'config {path}: {text}') from err
+    if cfg_options:
+        options = check_cfg_options(cfg, cfg_options)
+        try:
+            cfg.merge_from_dict(options)
+        except (KeyError, TypeError) as err:
+            raise UsageError(f'--cfg-options: {one_line(err)}') from err
+    return cfg
+
+
+def _named(path: str) -> str:
+    """Complete the plain name of a config that mmps ships."""
+    if Path(path).name != path or Path(path).suffix or '::' in path:
+        return path
+    shipped = Path(mmps.__file__).parent / '.mim' / 'configs'
+    for file in shipped.glob(f'[!_]*/{glob.escape(path)}.py'):
+        return f'mmps::{file.relative_to(shipped).as_posix()}'
+    return path
+
+
+def _read(path: str) -> Config:
+    """Read a config from a file or from an installed package."""
+    package, sep, name = path.partition('::')
+    if not sep:
+        return Config.fromfile(path)
+    if package not in MODULE2PACKAGE:
+        raise UsageError(
+            f'config {path}: {package!r} is not a package that ships configs'
+        )
+    # Not mmengine's get_config: it installs packages that are not there, and
+    # OpenMMLab's looks for editable ones in the wrong place.
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise UsageError(f'config {path}: {package} is not installed')
+    name = name if Path(name).suffix else f'{name}.py'
+    file = Path(spec.origin).parent / '.mim' / 'configs' / name
+    if not file.is_file():
+        raise UsageError(
+            f'config {path} does not exist{_similar_files(str(file))}'
+        )
+    return Config.fromfile(file)
+
+
+def _similar_files(path: str) -> str:
+    """Return a did-you-mean suffix with config files of a close name."""
+    folder = Path(path).parent
+    while not folder.is_dir() and folder != folder.parent:
+        folder = folder.parent
+    if 'configs' not in folder.parts:  # do not walk through a whole disk
+        folder = folder / 'configs'
+    known = {p.name: p for p in folder.glob('**/*.py')}
+    close = difflib.get_close_matches(Path(path).name, known, 1, 0.7)
+    return f'; did you mean {known[close[0]]}?' if close else ''

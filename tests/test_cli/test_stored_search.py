@@ -1,0 +1,82 @@
+"""Settings that the analysis tools take from a config."""
+
+import pytest
+from mmengine.config import Config
+
+from mmps.cli.stored_search import SearchSettings, load_test_set
+from mmps.evaluation.functional import ContextMatching, sample_gallery
+from mmps.testing.search import random_ground_truth
+
+METRIC = dict(
+    type='mmps.PersonSearchMetric',
+    det_thr=0.3,
+    protocols=['cross-camera'],
+    gallery_sizes=[50, 'occlusion'],
+    cbgm=dict(k1=7, k2=2),
+    outfile='preds.npz',
+)
+
+
+@pytest.mark.parametrize(
+    'evaluator',
+    [
+        METRIC,
+        [dict(type='CocoMetric', ann_file='x.json'), METRIC],
+        dict(type='Evaluator', metrics=[METRIC]),
+        dict(type='Evaluator', metrics=METRIC),
+    ],
+)
+def test_settings_of_the_metric(evaluator):
+    settings = SearchSettings.from_config(
+        Config({'test_evaluator': evaluator})
+    )
+    assert (settings.det_thr, settings.score_thr) == (0.3, 0.01)
+    assert list(settings.protocols) == ['cross-camera']
+    assert settings.galleries() == ('50', 'occlusion')
+    truth = random_ground_truth()
+    assert settings.matching(truth) == ContextMatching(7, 2)
+
+
+@pytest.mark.parametrize(
+    'content', [{}, {'test_evaluator': dict(type='CocoMetric')}]
+)
+def test_defaults_without_the_metric(content):
+    settings = SearchSettings.from_config(Config(content))
+    assert settings == SearchSettings()
+    assert settings.galleries() is None
+    assert settings.matching(random_ground_truth()) is None
+
+
+def test_usual_context_of_the_data_set():
+    settings = SearchSettings(cbgm=True)
+    truth = random_ground_truth()
+    assert settings.matching(truth) == ContextMatching(30, 4)
+    truth.galleries['5'] = sample_gallery(truth, 5)
+    assert settings.matching(truth) == ContextMatching(10, 3)
+
+
+def test_bad_settings_in_a_config():
+    evaluator = dict(type='mmps.PersonSearchMetric', det_thr=2)
+    with pytest.raises(ValueError, match='score_thr <= det_thr <= 1'):
+        SearchSettings.from_config(Config({'test_evaluator': evaluator}))
+
+
+def test_config_without_a_test_set():
+    with pytest.raises(ValueError, match='no test_dataloader.dataset'):
+        load_test_set(Config({}))
+
+
+def test_training_split_has_no_queries(tmp_path):
+    (tmp_path / 'a.json').write_text(
+        '{"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": '
+        '[{"image_id": 1, "bbox": [1, 2, 3, 4], "person_id": 5}]}'
+    )
+    dataset = dict(
+        type='mmps.CocoPersonSearchDataset',
+        split='train',
+        ann_file='a.json',
+        data_root=str(tmp_path),
+    )
+    cfg = Config({'test_dataloader': {'dataset': dataset}})
+    with pytest.raises(ValueError, match="expected split='test'"):
+        load_test_set(cfg)

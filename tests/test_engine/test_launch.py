@@ -1,0 +1,206 @@
+"""What happens between a config and its Runner."""
+
+import os
+import pickle
+import subprocess
+import sys
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+from mmengine.model import BaseModule
+from torch import nn
+
+from mmps.engine import launch
+from mmps.utils.errors import UsageError
+
+
+@pytest.fixture(autouse=True)
+def cpu(monkeypatch):
+    """Without CUDA, and without the marks of a launcher."""
+    monkeypatch.setattr(launch, 'has_cuda', lambda: False)
+    monkeypatch.delenv('RANK', raising=False)
+
+
+def with_cuda(monkeypatch):
+    monkeypatch.setattr(launch, 'has_cuda', lambda: True)
+
+
+@pytest.mark.parametrize(
+    ('given', 'configured', 'expected'),
+    [
+        ('a', 'b', 'a'),
+        (None, 'b', 'b'),
+        (None, None, os.path.join('work_dirs', 'pcnet')),
+    ],
+)
+def test_work_dir(given, configured, expected):
+    cfg = Config(dict(work_dir=configured))
+    launch.set_work_dir(cfg, given, 'configs/x/pcnet.py')
+    assert cfg.work_dir == expected
+
+
+def test_writable_folder(tmp_path):
+    launch.writable_folder(tmp_path / 'a' / 'b', '--out')
+    assert (tmp_path / 'a' / 'b').is_dir()
+    (tmp_path / 'file').touch()
+    with pytest.raises(UsageError, match='^--out .*file/x: Not a directory'):
+        launch.writable_folder(tmp_path / 'file' / 'x', '--out')
+
+
+@pytest.mark.parametrize(
+    ('kind', 'amp', 'cuda', 'expected'),
+    [
+        ('OptimWrapper', False, False, 'OptimWrapper'),
+        ('OptimWrapper', True, False, 'mmps.BF16OptimWrapper'),
+        ('AmpOptimWrapper', False, False, 'mmps.BF16OptimWrapper'),
+        ('OptimWrapper', False, True, 'OptimWrapper'),
+        ('OptimWrapper', True, True, 'AmpOptimWrapper'),
+        ('AmpOptimWrapper', True, True, 'AmpOptimWrapper'),
+        ('mmps.BF16OptimWrapper', True, True, 'mmps.BF16OptimWrapper'),
+    ],
+)
+def test_amp(kind, amp, cuda, expected, monkeypatch):
+    if cuda:
+        with_cuda(monkeypatch)
+    cfg = Config(dict(optim_wrapper=dict(type=kind, clip_grad=None)))
+    if kind == 'AmpOptimWrapper':
+        cfg.optim_wrapper.update(dtype='bfloat16', loss_scale=1.0)
+    launch.set_amp(cfg, amp)
+    wrapper = cfg.optim_wrapper
+    assert wrapper.type == expected
+    if expected == 'mmps.BF16OptimWrapper':
+        assert 'loss_scale' not in wrapper
+        assert 'dtype' not in wrapper
+    elif kind == 'AmpOptimWrapper':
+        assert wrapper.loss_scale == 1.0
+    elif expected == 'AmpOptimWrapper':
+        assert wrapper.loss_scale == 'dynamic'
+
+
+@pytest.mark.parametrize('key', ['custom_hooks', 'default_hooks'])
+@pytest.mark.parametrize(
+    'name', ['SyncBuffersHook', 'mmengine.SyncBuffersHook']
+)
+def test_sync_buffers_hook_is_refused(key, name):
+    hook = dict(type=name)
+    hooks = [hook] if key == 'custom_hooks' else dict(sync=hook)
+    with pytest.raises(UsageError, match='SyncBuffersHook'):
+        launch.set_launcher(Config({key: hooks}), 'none')
+
+
+def test_one_process_needs_nothing():
+    cfg = Config(dict(custom_hooks=[dict(type='EMAHook')]))
+    launch.set_launcher(cfg, 'none')
+    assert cfg.launcher == 'none'
+    assert 'model_wrapper_cfg' not in cfg
+
+
+def test_processes_have_to_be_started():
+    with pytest.raises(UsageError, match='tools/dist_train.sh'):
+        launch.set_launcher(Config(), 'pytorch')
+    with pytest.raises(UsageError, match='slurm needs CUDA'):
+        launch.set_launcher(Config(), 'slurm')
+
+
+def test_processes_on_cpus(monkeypatch):
+    """Gloo is initialised first, and the wrapper uses no device."""
+    backends = []
+    monkeypatch.setenv('RANK', '0')
+    monkeypatch.setattr(
+        torch.distributed, 'init_process_group', backends.append
+    )
+    cfg = Config(
+        dict(
+            find_unused_parameters=True,
+            model_wrapper_cfg=dict(device_ids=[0], static_graph=True),
+        )
+    )
+    launch.set_launcher(cfg, 'pytorch')
+    assert backends == ['gloo']
+    assert cfg.model_wrapper_cfg == dict(
+        type='MMDistributedDataParallel',
+        device_ids=None,
+        broadcast_buffers=False,
+        find_unused_parameters=True,
+        static_graph=True,
+    )
+
+
+def test_processes_on_gpus_are_left_to_mmengine(monkeypatch):
+    with_cuda(monkeypatch)
+    monkeypatch.setenv('RANK', '0')
+    monkeypatch.setattr(torch.distributed, 'init_process_group', pytest.fail)
+    cfg = Config()
+    launch.set_launcher(cfg, 'pytorch')
+    assert cfg.launcher == 'pytorch'
+    assert 'model_wrapper_cfg' not in cfg
+
+
+ONE_OF_ONE = """
+from pathlib import Path
+import torch
+from mmengine.config import Config
+from mmps.engine import launch
+
+def threads():
+    return [x.read_text() for x in Path('/proc/self/task').glob('*/comm')]
+
+def train():
+    run = Config()
+    run._model = torch.nn.parallel.DistributedDataParallel(
+        torch.nn.Linear(2, 1)
+    )
+    run._model(torch.ones(1, 2)).sum().backward()
+    run._itself = run
+
+launch.set_launcher(Config(), 'pytorch')
+train()
+print(sum('gloo' in name for name in threads()))
+launch.close_processes()
+print(sum('gloo' in name for name in threads()))
+"""
+
+
+@pytest.mark.skipif(not os.path.isdir('/proc/self/task'), reason='Linux only')
+def test_closing_ends_every_thread(free_port):
+    """One that freed a tensor during Python's shutdown would abort it."""
+    env = dict(RANK='0', LOCAL_RANK='0', WORLD_SIZE='1', MASTER_PORT=free_port)
+    env.update(MASTER_ADDR='127.0.0.1', CUDA_VISIBLE_DEVICES='')
+    done = subprocess.run(
+        [sys.executable, '-c', ONE_OF_ONE],
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    before, after = map(int, done.stdout.split())
+    assert after == 0
+    if torch.__version__ < '2.4':  # a TorchVersion
+        pytest.skip('threads of the group have no names in this torch')
+    assert before > 0
+
+
+class Small(BaseModule):
+    def __init__(self) -> None:
+        super().__init__(init_cfg=dict(type='Normal', layer='Linear'))
+        self.linear = nn.Linear(2, 3)
+
+
+def test_init_weights_is_quiet_and_still_initialises(monkeypatch):
+    lines = []
+    logger = MMLogger('test-launch')
+    monkeypatch.setattr(logger, 'info', lines.append)
+    monkeypatch.setattr(
+        MMLogger, 'get_current_instance', classmethod(lambda cls: logger)
+    )
+    loud, model = Small(), Small()
+    loud.init_weights()
+    assert len(lines) == 2  # one for each parameter
+    before = model.linear.weight.clone()
+    launch.quiet_init_weights(model)
+    model.init_weights()
+    assert len(lines) == 2
+    assert not torch.equal(before, model.linear.weight)
+    pickle.loads(pickle.dumps(model))

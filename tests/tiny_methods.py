@@ -1,0 +1,147 @@
+"""Every method as a model so small that a test can train it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from mmengine.config import ConfigDict
+
+from mmps.testing.two_stage import (
+    BACKBONE,
+    shallow_branch,
+    shallow_neck,
+    tiny_two_stage,
+)
+
+_HOIM = dict(
+    bbox_head=dict(
+        classifier=dict(type='mmps.MemoryClassifier'),
+        loss_cls=dict(type='mmps.SoftmaxFocalLoss'),
+    ),
+    reid_head=dict(
+        memory=dict(
+            queue=dict(type='mmps.SelectiveRefreshQueue'), background_size=6
+        ),
+        loss_reid=dict(type='mmps.HOIMLoss'),
+    ),
+)
+
+
+def _two_stage(num_stages: int = 1, **roi_head: Any) -> ConfigDict:
+    model = tiny_two_stage(num_stages, **roi_head)
+    for part in (model.train_cfg.rpn, model.train_cfg.rcnn):
+        part.sampler.num = 10_000
+    return model
+
+
+def _ugas() -> ConfigDict:
+    return shallow_neck(
+        _two_stage(
+            2,
+            bbox_head=dict(classifier=dict(type='mmps.NormClassifier')),
+            reid_head=dict(
+                uncertainty=dict(
+                    type='mmps.UncertaintyGuidance', mode='attenuate'
+                )
+            ),
+            shallow=shallow_branch(
+                loss_distill=dict(type='mmps.SoftLabelLoss')
+            ),
+        )
+    )
+
+
+def tiny_pcnet() -> ConfigDict:
+    """Config of a RetinaNet with PCNet's head, 16-d embeddings."""
+    return ConfigDict(
+        type='mmdet.RetinaNet',
+        data_preprocessor=dict(type='mmdet.DetDataPreprocessor'),
+        backbone=dict(BACKBONE, out_indices=(1, 2)),
+        neck=dict(
+            type='mmdet.ChannelMapper',
+            in_channels=[16, 32],
+            kernel_size=1,
+            out_channels=8,
+            num_outs=2,
+            act_cfg=None,
+        ),
+        bbox_head=dict(
+            type='mmps.PCNetHead',
+            in_channels=8,
+            embed_dims=16,
+            feat_channels=8,
+            stacked_convs=1,
+            anchor_generator=dict(
+                type='mmdet.AnchorGenerator',
+                scales=[4],
+                ratios=[2.6],
+                center_offset=0.5,
+                strides=[8, 16],
+            ),
+            bbox_coder=dict(type='mmdet.DeltaXYWHBBoxCoder'),
+            loss_cls=dict(type='mmdet.FocalLoss', use_sigmoid=True),
+            loss_bbox=dict(type='mmdet.SmoothL1Loss', beta=0.11),
+            point_pooling=dict(
+                type='mmps.ContextualPointPooling', offset_channels=8
+            ),
+            aggregation=dict(type='mmps.CrossScaleAggregation'),
+            memory=dict(type='mmps.IdentityMemory', num_ids=6, queue_size=4),
+            loss_reid=dict(type='mmps.OIMLoss'),
+            loss_dist=dict(type='mmps.DistanceLoss'),
+            loss_tri=dict(type='mmps.PCNetTripletLoss'),
+        ),
+        train_cfg=dict(
+            assigner=dict(
+                type='mmdet.MaxIoUAssigner',
+                pos_iou_thr=0.5,
+                neg_iou_thr=0.4,
+                min_pos_iou=0.1,
+            ),
+            allowed_border=-1,
+            pos_weight=-1,
+        ),
+        test_cfg=dict(),
+    )
+
+
+# Config builders by name; RoIs are not sampled but all taken, so that nothing
+# is random.
+TINY_METHODS: dict[str, Callable[[], ConfigDict]] = {
+    'oim': _two_stage,
+    'boim': lambda: _two_stage(
+        bbox_head=dict(decomposition=dict(type='mmps.MarginalDecomposition')),
+        reid_head=dict(
+            loss_reid=dict(type='mmps.BOIMLoss', refresh_interval=2)
+        ),
+    ),
+    'hoim': lambda: _two_stage(**_HOIM),
+    'hoim-fc': lambda: _two_stage(
+        bbox_head=dict(
+            _HOIM['bbox_head'],
+            loss_bbox=dict(type='mmps.IRRLoss', loss_weight=5.0),
+        ),
+        reid_head=dict(
+            _HOIM['reid_head'],
+            loss_reid=dict(type='mmps.HOIMLoss', margin=dict(m1=0.9, m2=0.1)),
+        ),
+    ),
+    'pgsfl': lambda: _two_stage(
+        reid_head=dict(
+            pooling=dict(
+                type='mmps.PrototypeGuidedAttention', channels=16, size=(4, 4)
+            ),
+            projection=dict(
+                type='mmps.LinearProjection', in_channels=[64], embed_dims=16
+            ),
+            memory=dict(
+                update=dict(
+                    type='mmps.AdaptiveMomentumUpdate', temperature=0.05
+                )
+            ),
+            loss_attention=dict(
+                type='mmps.PrototypeGuidanceLoss', warmup_iters=1
+            ),
+        ),
+    ),
+    'ugas': _ugas,
+    'pcnet': tiny_pcnet,
+}

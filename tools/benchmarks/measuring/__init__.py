@@ -1,0 +1,51 @@
+"""What the benchmarks of this folder share."""
+
+from .detectors import (
+    METHODS,
+    NUM_IDS,
+    build_untrained,
+    few_boxes,
+    method_configs,
+    other_detector,
+    plain_detector,
+)
+from .machine import describe_machine
+from .memory import PeakMemory, own_process, peak_memory, status_mib
+from .oim_loop import oim_batch, oim_step
+from .report import Row, read_report, write_report
+from .tables import markdown, print_rows, replace_marked
+from .timing import (
+    growth_exponent,
+    in_turns,
+    median_ratio,
+    stopwatch,
+    timed,
+)
+
+__all__ = [
+    'METHODS',
+    'NUM_IDS',
+    'PeakMemory',
+    'Row',
+    'build_untrained',
+    'describe_machine',
+    'few_boxes',
+    'growth_exponent',
+    'in_turns',
+    'markdown',
+    'median_ratio',
+    'method_configs',
+    'other_detector',
+    'oim_batch',
+    'oim_step',
+    'own_process',
+    'peak_memory',
+    'plain_detector',
+    'print_rows',
+    'read_report',
+    'replace_marked',
+    'status_mib',
+    'stopwatch',
+    'timed',
+    'write_report',
+]

@@ -1,0 +1,157 @@
+"""Detectors to be measured: untrained methods and what they are built on."""
+
+import os
+from collections.abc import Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import ConfigDict
+from mmengine.registry import DefaultScope
+from torch import nn
+
+from mmps.engine.launch import quiet_init_weights
+from mmps.models.memories import IdentityMemory
+from mmps.registry import MODELS
+from mmps.utils.config import load_config
+
+NUM_IDS = 483
+METHODS = (
+    'oim/oim', 'nae/nae', 'seqnet/seqnet', 'hoim/hoim', 'fdps/fdps',
+    'fdps/fdps-boim', 'iidfc/iidfc', 'pgsfl/pgsfl', 'ugas/ugas-nae',
+    'ugas/ugas-seqnet', 'pcnet/pcnet', 'pcnet/pcnet-multi',
+    'pcnet/pcnet-light',
+)  # fmt: skip
+
+
+def method_configs(
+    folder: str | os.PathLike, full_size: bool = False
+) -> list[str]:
+    """One config of every method.
+
+    Args:
+        folder: That of all configs.
+        full_size: Whether the papers' models for PRW are meant; else the
+            small ones for scenes. Defaults to False.
+    """
+    configs = []
+    for name in METHODS:
+        end = 'r50_prw' if full_size else 'r18_scenes'
+        if full_size and name == 'iidfc/iidfc':
+            end = 'res2net50_prw'
+        configs.append(str(Path(folder, f'{name}_{end}.py')))
+    return configs
+
+
+def plain_detector(model: ConfigDict) -> ConfigDict:
+    """The mmdet detector that a method is built on.
+
+    Args:
+        model: Config of a method.
+
+    Returns:
+        A Faster R-CNN or RetinaNet of the same backbone, anchors and RoIs.
+    """
+    plain = deepcopy(model)
+    if 'roi_head' not in plain:
+        head = plain.bbox_head
+        keep = ('num_classes', 'in_channels', 'feat_channels', 'stacked_convs',
+                'norm_cfg', 'anchor_generator', 'bbox_coder', 'loss_cls',
+                'loss_bbox')  # fmt: skip
+        plain.bbox_head = {key: head[key] for key in keep if key in head}
+        plain.bbox_head.type = 'RetinaHead'
+        return plain
+    head = plain.roi_head
+    box = head.bbox_head
+    box = box[-1] if isinstance(box, list) else box
+    if 'neck' in plain and plain.neck.type == 'mmps.ShallowFusion':
+        del plain['neck']
+        plain.backbone.out_indices = plain.backbone.out_indices[-1:]
+    plain.rpn_head.type = 'mmps.SearchRPNHead'
+    plain.roi_head = dict(
+        type='StandardRoIHead',
+        bbox_roi_extractor=head.bbox_roi_extractor,
+        shared_head=head.shared_head,
+        bbox_head=dict(
+            type='BBoxHead',
+            with_avg_pool=True,
+            in_channels=box.in_channels,
+            roi_feat_size=box.roi_feat_size,
+            num_classes=1,
+            reg_class_agnostic=True,
+            loss_cls=dict(type='CrossEntropyLoss'),
+            loss_bbox=dict(type='SmoothL1Loss'),
+        ),
+    )
+    return plain
+
+
+def other_detector(beside: str, model: ConfigDict) -> ConfigDict:
+    """What a method is compared with.
+
+    Args:
+        beside: 'plain', the method's plain detector; a config; or
+            'plain:CONFIG', the plain detector of another method.
+        model: Config of the method.
+    """
+    if beside == 'plain':
+        return plain_detector(model)
+    kind, _, config = beside.partition(':')
+    if kind == 'plain':
+        return plain_detector(load_config(config).model)
+    return load_config(beside).model
+
+
+def few_boxes(model: ConfigDict, num: int) -> ConfigDict:
+    """Let an untrained detector keep as many boxes as a trained one.
+
+    Untrained scores say nothing: all boxes or none would pass, and the work
+    on those that do would be far from that of a trained detector.
+
+    Args:
+        model: Config of a detector.
+        num: Boxes that are kept, behind NMS and between stages.
+
+    Returns:
+        A copy with other settings of the test.
+    """
+    model = deepcopy(model)
+    if 'roi_head' not in model:
+        model.test_cfg.update(score_thr=0.0, nms_pre=2 * num, max_per_img=num)
+        return model
+    rcnn = model.test_cfg.rcnn
+    rcnn.max_per_img = num
+    if rcnn.get('before_last'):
+        rcnn.before_last.max_per_img = num
+    return model
+
+
+def build_untrained(model: ConfigDict, device: str) -> nn.Module:
+    """Build a detector with random weights, its memories of PRW's size.
+
+    Args:
+        model: Its config; no pretrained weights are loaded.
+        device: Where it goes.
+    """
+    torch.manual_seed(0)
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        built = MODELS.build(_without_weights(model))
+        quiet_init_weights(built)
+        built.init_weights()
+    for module in built.modules():
+        if isinstance(module, IdentityMemory):
+            module.resolve(range(NUM_IDS))
+    return built.to(device)
+
+
+def _without_weights(node: Any) -> Any:
+    """A config without the names of pretrained weights."""
+    if isinstance(node, Mapping):
+        pretrained = node.get('init_cfg') or {}
+        if isinstance(pretrained, Mapping) and 'checkpoint' in pretrained:
+            node = {**node, 'init_cfg': None}
+        return ConfigDict({k: _without_weights(v) for k, v in node.items()})
+    if isinstance(node, (list, tuple)):
+        return type(node)(map(_without_weights, node))
+    return node
