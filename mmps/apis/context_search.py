@@ -5,7 +5,11 @@ import numpy as np
 from mmps.evaluation.functional import ContextMatching
 from mmps.evaluation.functional.context import ContextMatcher
 from mmps.gallery import BaseGallery, Filters, GalleryRows
-from mmps.structures import SearchGroundTruth, SearchPredictions
+from mmps.structures import (
+    SearchGroundTruth,
+    SearchPredictions,
+    splits_from_counts,
+)
 
 from .person_model import Detections
 
@@ -90,7 +94,7 @@ def _as_test_set(
     bboxes = [company.bboxes, *(part.bboxes for part in people)]
     scores = [company.scores, *(part.scores for part in people)]
     vectors = [company.embeddings, *(part.embeddings for part in people)]
-    splits = np.cumsum([0, *map(len, scores)])
+    frame_splits = splits_from_counts([len(part) for part in scores])
     frames = [_QUERY_FRAME, *(f'{i}:{name}' for i, name in enumerate(names))]
     boxes = np.concatenate(bboxes).astype(np.float32)
     truth = SearchGroundTruth(
@@ -98,14 +102,14 @@ def _as_test_set(
         camera_ids=np.full(len(frames), -1),
         bboxes=boxes,
         person_ids=np.full(len(boxes), -1),
-        frame_splits=splits,
+        frame_splits=frame_splits,
         query_bboxes=np.asarray(box, np.float32)[None],
         query_person_ids=np.array([0]),
         query_frames=np.array([0]),
     )
     preds = SearchPredictions(
         frames,
-        splits,
+        frame_splits,
         boxes,
         np.concatenate(scores),
         np.concatenate([part.astype(np.float32) for part in vectors]),

@@ -90,7 +90,7 @@ def way_of(video: Video, tracks: bool) -> str:
     return f'{video.name}#{how}@{rate}'
 
 
-def rows_of(
+def detections_as_rows(
     found: Sequence[Found],
 ) -> tuple[list[Frame], GalleryRows]:
     """Detections as rows of a gallery.
@@ -400,7 +400,7 @@ def _chunk(
     num_done: int = 0,
     frames: Sequence[Frame] = (),
 ) -> Chunk:
-    good, rows = rows_of(found)
+    good, rows = detections_as_rows(found)
     bad = [one.error for one in found if one.people is None]
     report = IndexReport(len(good), len(rows), skipped, bad)
     return Chunk([*good, *frames], rows, report, num_done)

@@ -240,8 +240,7 @@ def calibrate(args: argparse.Namespace) -> None:
 def serve(args: argparse.Namespace) -> None:
     """Serve the web page and the HTTP API."""
     try:
-        from mmps.web import check_bind
-        from mmps.web import serve as run
+        from mmps.web import check_bind, run_server
     except ImportError as err:
         raise UsageError(
             f'serve needs {err.name}: pip install "mmps[web]"'
@@ -254,7 +253,7 @@ def serve(args: argparse.Namespace) -> None:
         det_thr=args.det_thr, trust_checkpoint=args.trust_checkpoint,
     )  # fmt: skip
     with searcher.gallery as gallery:
-        run(searcher, gallery, args.host, args.port, args.token)
+        run_server(searcher, gallery, args.host, args.port, args.token)
 
 
 def _input_options(args: argparse.Namespace) -> Any:

@@ -17,7 +17,7 @@ from mmps.evaluation import PersonSearchMetric
 from mmps.evaluation.functional import (
     PROTOCOLS,
     ContextMatching,
-    SearchResult,
+    ProtocolResult,
     SearchTask,
     build_tasks,
     evaluate_search,
@@ -108,7 +108,7 @@ class StoredSearch:
             self.settings.galleries(),
         )
 
-    def evaluate(self) -> dict[str, SearchResult]:
+    def evaluate(self) -> dict[str, ProtocolResult]:
         """Evaluate these tasks; warnings become lines on stderr."""
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter('always', UserWarning)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mmps.structures import GallerySet
+from mmps.structures import GallerySet, frame_of_rows
 
 from .frame_table import FrameTable
 
@@ -30,7 +30,7 @@ def export_coco(table: FrameTable, ann_file: Path, query_file: Path) -> None:
         for frame, box, person in zip(
             table.query_frames.tolist(),
             _xywh(table.query_bboxes).tolist(),
-            table.query_raw_ids.tolist(),
+            table.query_raw_person_ids.tolist(),
         )
     ]
     galleries = {k: _gallery(v) for k, v in table.galleries.items()}
@@ -51,7 +51,7 @@ def _annotations(table: FrameTable) -> dict[str, list]:
         if table.timestamps is not None and np.isfinite(table.timestamps[i]):
             image['timestamp'] = float(table.timestamps[i])
         images.append(image)
-    owners = np.repeat(np.arange(len(images)), np.diff(table.splits))
+    owners = frame_of_rows(table.frame_splits)
     xywh = _xywh(table.bboxes)
     annotations = [
         dict(
@@ -64,7 +64,7 @@ def _annotations(table: FrameTable) -> dict[str, list]:
             person_id=person,
         )
         for row, (frame, box, person) in enumerate(
-            zip(owners.tolist(), xywh.tolist(), table.raw_ids.tolist())
+            zip(owners.tolist(), xywh.tolist(), table.raw_person_ids.tolist())
         )
     ]
     return dict(

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 from mmps.registry import DATASETS
-from mmps.structures import UNLABELLED
+from mmps.structures import UNLABELLED, splits_from_counts
 
 from .coco_queries import read_queries
 from .errors import FaultList
-from .frame_table import MAX_SIDE, FrameTable, offsets, to_xyxy
+from .frame_table import MAX_SIDE, FrameTable, to_xyxy
 from .json_files import is_id, is_key, is_number, read_bbox, read_json
 from .person_search_dataset import PersonSearchDataset
 
@@ -154,9 +154,9 @@ def _read_images(
         FrameTable(
             frame_names=names,
             camera_ids=np.array(cameras, dtype=np.int64),
-            splits=offsets([0] * len(names)),
+            frame_splits=splits_from_counts([0] * len(names)),
             bboxes=np.zeros((0, 4)),
-            raw_ids=np.zeros(0, np.int64),
+            raw_person_ids=np.zeros(0, np.int64),
             box_source=[path] * len(names),
             sizes=np.array(sizes).reshape(-1, 2) if whole else None,
             timestamps=None if np.isnan(times).all() else times,
@@ -194,9 +194,9 @@ def _read_people(
     path: str,
     faults: FaultList,
 ) -> None:
-    """Fill in boxes and ids, frame after frame."""
+    """Fill in boxes and person ids, frame after frame."""
     only_person = 'person' in known.values()
-    frames, boxes, ids = [], [], []
+    frames, boxes, raw_person_ids = [], [], []
     for i, person in enumerate(people):
         where = f'{path}, annotations[{i}]'
         category = person.get('category_id')
@@ -216,20 +216,22 @@ def _read_people(
             faults.add(where, text, 'the id of one of images')
             continue
         box = read_bbox(person.get('bbox'), where, faults)
-        raw_id = person.get('person_id')
-        raw_id = UNLABELLED if raw_id is None else raw_id
-        if not is_id(raw_id):
-            faults.add(where, f'person_id is {raw_id!r:.60}', 'an integer')
+        raw_person_id = person.get('person_id')
+        if raw_person_id is None:
+            raw_person_id = UNLABELLED
+        if not is_id(raw_person_id):
+            text = f'person_id is {raw_person_id!r:.60}'
+            faults.add(where, text, 'an integer')
             continue
         if box is None:
             continue
         frames.append(index[key])
         boxes.append(box)
-        ids.append(max(raw_id, UNLABELLED))
+        raw_person_ids.append(max(raw_person_id, UNLABELLED))
     owners = np.array(frames, dtype=np.int64)
     order = np.argsort(owners, kind='stable')
     xywh = np.array(boxes, dtype=np.float64).reshape(-1, 4)[order]
     table.bboxes = to_xyxy(xywh)
-    table.raw_ids = np.array(ids, dtype=np.int64)[order]
+    table.raw_person_ids = np.array(raw_person_ids, dtype=np.int64)[order]
     counts = np.bincount(owners, minlength=len(table.frame_names))
-    table.splits = offsets(counts)
+    table.frame_splits = splits_from_counts(counts)

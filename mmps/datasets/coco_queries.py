@@ -44,15 +44,16 @@ def read_queries(
         )
         return
     names = {name: i for i, name in enumerate(table.frame_names)}
-    frames, boxes, ids, spelled = [], [], [], []
+    frames, boxes, raw_person_ids, spelled = [], [], [], []
     for i, query in enumerate(queries):
         where = f'{path}, query {i}'
-        key, raw_id, places = None, None, index
+        key, raw_person_id, places = None, None, index
         if isinstance(query, dict):
-            key, raw_id = query.get('image_id'), query.get('person_id')
+            key = query.get('image_id')
+            raw_person_id = query.get('person_id')
             if 'image_id' not in query:
                 key, places = query.get('file_name'), names
-        if not is_key(key) or not is_id(raw_id):
+        if not is_key(key) or not is_id(raw_person_id):
             faults.add(where, f'is {query!r:.120}', _QUERY)
             continue
         box = read_bbox(query.get('bbox'), where, faults)
@@ -60,12 +61,12 @@ def read_queries(
             continue
         frames.append(places.get(key, -1))
         boxes.append(box)
-        ids.append(raw_id)
+        raw_person_ids.append(raw_person_id)
         spelled.append(str(key))
     xywh = np.array(boxes, dtype=np.float64).reshape(-1, 4)
     table.query_frames = np.array(frames, dtype=np.int64)
     table.query_bboxes = to_xyxy(xywh)
-    table.query_raw_ids = np.array(ids, dtype=np.int64)
+    table.query_raw_person_ids = np.array(raw_person_ids, dtype=np.int64)
     table.query_frame_names = spelled
     table.query_source = path
     for name, gallery in galleries.items():

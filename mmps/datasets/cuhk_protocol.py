@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mmps.structures import GallerySet
+from mmps.structures import GallerySet, frame_of_rows, splits_from_counts
 
 from .errors import FaultList
-from .frame_table import offsets, to_xyxy
+from .frame_table import to_xyxy
 from .mat_files import OTHER_FORM, one_box, one_string, read_mat
 from .mat_stream import TextIndex, UnusualMatError, stream_struct
 
@@ -30,7 +30,7 @@ class Protocol:
         query_names: q image names.
         query_frames: (q,) their frame index.
         query_boxes: (q, 4) float64.
-        query_ids: (q,) person ids.
+        query_person_ids: (q,) person ids of the data set.
         splits: (q + 1,) offsets of the queries' gallery entries.
         frames: (E,) int32 frame index of each entry.
         boxes: (E, 4) float32, NaN where the person is not in the entry.
@@ -40,7 +40,7 @@ class Protocol:
     query_names: list[str]
     query_frames: np.ndarray
     query_boxes: np.ndarray
-    query_ids: np.ndarray
+    query_person_ids: np.ndarray
     splits: np.ndarray
     frames: np.ndarray
     boxes: np.ndarray
@@ -55,16 +55,18 @@ class Protocol:
         ]
 
     def positives(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Frames (P,), boxes (P, 4) and ids (P,) of all labelled boxes.
+        """Frames (P,), boxes (P, 4) and person ids (P,) of labelled boxes.
 
         Queries first, then the gallery entries that show their query.
         """
         rows = np.flatnonzero(np.isfinite(self.boxes[:, 0]))
-        owner = np.searchsorted(self.splits, rows, side='right') - 1
+        owner = frame_of_rows(self.splits)[rows]
         return (
             np.concatenate([self.query_frames, self.frames[rows]]),
             np.concatenate([self.query_boxes, self.boxes[rows]]),
-            np.concatenate([self.query_ids, self.query_ids[owner]]),
+            np.concatenate(
+                [self.query_person_ids, self.query_person_ids[owner]]
+            ),
         )
 
     def gallery(
@@ -130,7 +132,7 @@ def read_protocol(
     unknown = [n for n in parts.query_names if n not in frame_index]
     for name in dict.fromkeys([*unknown, *parts.unknown]):
         faults.add(path, f'names image {name}', 'an image of pool.mat')
-    ids = person_ids(parts.id_names, path, faults)
+    query_person_ids = read_person_ids(parts.id_names, path, faults)
     if len(faults) > num_before:
         return None
     return Protocol(
@@ -138,8 +140,8 @@ def read_protocol(
         query_names=parts.query_names,
         query_frames=query_frames,
         query_boxes=np.array(parts.query_boxes, np.float64).reshape(-1, 4),
-        query_ids=ids,
-        splits=offsets([len(frames) for frames in parts.frames]),
+        query_person_ids=query_person_ids,
+        splits=splits_from_counts([len(frames) for frames in parts.frames]),
         frames=np.concatenate([np.zeros(0, np.int32), *parts.frames]),
         boxes=np.concatenate([np.zeros((0, 4), np.float32), *parts.boxes]),
     )
@@ -210,7 +212,7 @@ def _read(
     return parts
 
 
-def person_ids(
+def read_person_ids(
     names: Sequence[object], path: Path, faults: FaultList
 ) -> np.ndarray:
     """The numbers in idnames such as ``p10581``.
@@ -221,14 +223,14 @@ def person_ids(
         faults: Receives names of another form among names of this one.
 
     Returns:
-        (n,) ids; 1 to n where no name has this form.
+        (n,) person ids; 1 to n where no name has this form.
     """
-    ids = [_person_id(name) for name in names]
-    if set(ids) <= {None}:
-        return np.arange(1, len(ids) + 1)
-    for i in (i for i, found in enumerate(ids) if found is None):
+    found = [_person_id(name) for name in names]
+    if set(found) <= {None}:
+        return np.arange(1, len(found) + 1)
+    for i in (i for i, person_id in enumerate(found) if person_id is None):
         faults.add(path, f'idname {i} is {names[i]!r:.60}', 'p and a number')
-    return np.array([found or 0 for found in ids], dtype=np.int64)
+    return np.array([person_id or 0 for person_id in found], dtype=np.int64)
 
 
 def _person_id(name: object) -> int | None:

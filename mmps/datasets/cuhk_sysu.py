@@ -10,11 +10,16 @@ import numpy as np
 from mmengine.logging import print_log
 
 from mmps.registry import DATASETS
-from mmps.structures import UNLABELLED, GallerySet
+from mmps.structures import (
+    UNLABELLED,
+    GallerySet,
+    frame_of_rows,
+    splits_from_counts,
+)
 
-from .cuhk_protocol import Protocol, person_ids, read_protocol
+from .cuhk_protocol import Protocol, read_person_ids, read_protocol
 from .errors import FaultList
-from .frame_table import FrameTable, offsets, stack_boxes, to_xyxy
+from .frame_table import FrameTable, stack_boxes, to_xyxy
 from .mat_files import (
     OTHER_FORM,
     cell_strings,
@@ -75,7 +80,7 @@ class CUHKSYSUDataset(PersonSearchDataset):
         super().__init__(data_root=data_root, **kwargs)
 
     def read_frames(self, faults: FaultList) -> FrameTable | None:
-        """Read images, boxes, ids and, for the test split, protocols."""
+        """Read images, boxes, person ids and protocols of the test split."""
         folder = Path(self.data_root, 'annotation')
         boxes = _read_boxes(folder / 'Images.mat', faults)
         pool = _read_pool(folder / 'pool.mat', faults)
@@ -94,9 +99,11 @@ class CUHKSYSUDataset(PersonSearchDataset):
         table = FrameTable(
             frame_names=names,
             camera_ids=np.full(len(names), -1, dtype=np.int64),
-            splits=offsets([len(boxes[name]) for name in names]),
+            frame_splits=splits_from_counts(
+                [len(boxes[name]) for name in names]
+            ),
             bboxes=stack_boxes([boxes[name] for name in names]),
-            raw_ids=np.zeros(0, np.int64),
+            raw_person_ids=np.zeros(0, np.int64),
             box_source=[str(folder / 'Images.mat')] * len(names),
         )
         if self.split == 'train':
@@ -108,8 +115,8 @@ class CUHKSYSUDataset(PersonSearchDataset):
             labels = protocol and protocol.positives()
         if labels is None:
             return None
-        table.raw_ids = _attach_ids(table, *labels)
-        table.extra_ids = np.unique(labels[2])
+        table.raw_person_ids = _attach_person_ids(table, *labels)
+        table.extra_raw_person_ids = np.unique(labels[2])
         table.bboxes = to_xyxy(table.bboxes)
         return table
 
@@ -157,7 +164,7 @@ class CUHKSYSUDataset(PersonSearchDataset):
                 table.galleries[name] = gallery
         table.query_frames = first.query_frames
         table.query_bboxes = to_xyxy(first.query_boxes)
-        table.query_raw_ids = first.query_ids
+        table.query_raw_person_ids = first.query_person_ids
         table.query_frame_names = first.query_names
         table.query_source = str(first.path)
         return first
@@ -255,7 +262,7 @@ def _read_train(
     boxes: dict[str, np.ndarray],
     faults: FaultList,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """Frames (P,), boxes (P, 4) and ids (P,) of the training people."""
+    """Frames (P,), boxes (P, 4) and person ids (P,) of the training people."""
     people = read_mat(path, ('Train',), faults)
     if people is None:
         return None
@@ -282,7 +289,7 @@ def _read_train(
             'idlocate, ishard)',
         )
         return None
-    ids = person_ids(id_names, path, faults)
+    person_ids = read_person_ids(id_names, path, faults)
     for name in sorted(outside - set(boxes)):
         faults.add(path, f'names image {name}', 'an image of Images.mat')
     if outside & set(boxes):
@@ -290,33 +297,31 @@ def _read_train(
     return (
         np.array(frames, dtype=np.int64),
         np.array(found, dtype=np.float64).reshape(-1, 4),
-        ids[np.array(owners, dtype=np.int64)],
+        person_ids[np.array(owners, dtype=np.int64)],
     )
 
 
-def _attach_ids(
+def _attach_person_ids(
     table: FrameTable,
     frames: np.ndarray,
     boxes: np.ndarray,
-    ids: np.ndarray,
+    person_ids: np.ndarray,
 ) -> np.ndarray:
-    """(N,) ids of the table's x, y, w, h boxes, by exact match."""
-    owners = np.repeat(
-        np.arange(len(table.frame_names)), np.diff(table.splits)
-    )
+    """(N,) person ids of the table's x, y, w, h boxes, by exact match."""
+    owners = frame_of_rows(table.frame_splits)
     rows: dict[tuple, int] = {}
     for row, key in enumerate(zip(owners.tolist(), *table.bboxes.T.tolist())):
         rows.setdefault(key, row)
-    raw_ids = np.full(len(table.bboxes), UNLABELLED, dtype=np.int64)
+    found = np.full(len(table.bboxes), UNLABELLED, dtype=np.int64)
     lost, conflicts = [], 0
     keys = zip(frames.tolist(), *boxes.astype(np.float64).T.tolist())
-    for key, person in zip(keys, ids.tolist(), strict=True):
+    for key, person in zip(keys, person_ids.tolist(), strict=True):
         row = rows.get(key)
         if row is None:
             lost.append(table.frame_names[key[0]])
             continue
-        conflicts += raw_ids[row] not in (UNLABELLED, person)
-        raw_ids[row] = person
+        conflicts += found[row] not in (UNLABELLED, person)
+        found[row] = person
     if lost:
         _warn(
             f'{len(lost)} labelled boxes are not in Images.mat, the first in '
@@ -324,4 +329,4 @@ def _attach_ids(
         )
     if conflicts:
         _warn(f'{conflicts} boxes have two ids, the later one is taken')
-    return raw_ids
+    return found

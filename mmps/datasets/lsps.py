@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from mmps.registry import DATASETS
+from mmps.structures import splits_from_counts
 
 from .errors import FaultList
-from .frame_table import MAX_SIDE, FrameTable, offsets, stack_boxes, stack_ids
+from .frame_table import MAX_SIDE, FrameTable, stack_boxes, stack_person_ids
 from .paths import list_files
 from .person_search_dataset import PersonSearchDataset
 from .text_files import parse_id, parse_number, read_rows
@@ -55,11 +56,13 @@ class LSPSDataset(PersonSearchDataset):
         )
 
     def read_frames(self, faults: FaultList) -> FrameTable | None:
-        """Read frame list, boxes, ids and, for the test split, queries."""
+        """Read frame list, boxes, person ids and queries of the test split."""
         root = Path(self.data_root)
         coord_file = root / f'{self.split}_frame_coord.txt'
         boxes = _read_boxes(coord_file, faults)
-        ids = _read_ids(root / f'{self.split}_frame_id.txt', faults)
+        person_ids = _read_person_ids(
+            root / f'{self.split}_frame_id.txt', faults
+        )
         shapes = {}
         shape_file = root / f'{self.split}_shape.txt'
         if shape_file.is_file():
@@ -74,12 +77,12 @@ class LSPSDataset(PersonSearchDataset):
         if len(faults):
             return None
         known = set(names)
-        for name in sorted((set(boxes) | set(ids)) - known):
+        for name in sorted((set(boxes) | set(person_ids)) - known):
             faults.add(
                 coord_file, f'names frame {name}', 'a frame of the split'
             )
-        for name in sorted(set(boxes) | set(ids)):
-            num = len(boxes.get(name, ())), len(ids.get(name, ()))
+        for name in sorted(set(boxes) | set(person_ids)):
+            num = len(boxes.get(name, ())), len(person_ids.get(name, ()))
             if num[0] != num[1]:
                 faults.add(
                     coord_file,
@@ -88,13 +91,17 @@ class LSPSDataset(PersonSearchDataset):
                 )
         if len(faults):
             return None
-        no_ids = np.zeros(0, np.int64)
+        nobody = np.zeros(0, np.int64)
         table = FrameTable(
             frame_names=names,
             camera_ids=_cameras(names, faults),
-            splits=offsets([len(boxes.get(name, ())) for name in names]),
+            frame_splits=splits_from_counts(
+                [len(boxes.get(name, ())) for name in names]
+            ),
             bboxes=stack_boxes([boxes[n] for n in names if n in boxes]),
-            raw_ids=stack_ids([ids.get(name, no_ids) for name in names]),
+            raw_person_ids=stack_person_ids(
+                [person_ids.get(name, nobody) for name in names]
+            ),
             box_source=[str(coord_file)] * len(names),
         )
         if shapes:
@@ -122,8 +129,8 @@ def _read_boxes(path: Path, faults: FaultList) -> dict[str, np.ndarray]:
     return {name: np.concatenate(rows) for name, rows in found.items()}
 
 
-def _read_ids(path: Path, faults: FaultList) -> dict[str, np.ndarray]:
-    """(n,) ids of each named frame, -1 unlabelled."""
+def _read_person_ids(path: Path, faults: FaultList) -> dict[str, np.ndarray]:
+    """(n,) person ids of each named frame, -1 unlabelled."""
     found: dict[str, list] = {}
     for line, (name, *values) in read_rows(path, faults, sep='\t'):
         try:
@@ -131,8 +138,8 @@ def _read_ids(path: Path, faults: FaultList) -> dict[str, np.ndarray]:
         except ValueError:
             faults.add(f'{path}:{line}', f'ids are {values}', 'integers')
     return {
-        name: np.maximum(np.array(ids, dtype=np.int64), -1)
-        for name, ids in found.items()
+        name: np.maximum(np.array(person_ids, dtype=np.int64), -1)
+        for name, person_ids in found.items()
     }
 
 
@@ -174,12 +181,12 @@ def _cameras(names: list[str], faults: FaultList) -> np.ndarray:
 def _read_queries(table: FrameTable, path: Path, faults: FaultList) -> None:
     """Fill in the queries: id, frame, x1, y1, x2, y2 per line."""
     index = {name: i for i, name in enumerate(table.frame_names)}
-    frames, boxes, ids, names = [], [], [], []
+    frames, boxes, person_ids, names = [], [], [], []
     for line, row in read_rows(path, faults, sep='\t'):
         try:
-            raw_id, name, *values = row
+            person_id, name, *values = row
             x1, y1, x2, y2 = map(parse_number, values)
-            ids.append(parse_id(raw_id))
+            person_ids.append(parse_id(person_id))
         except ValueError:
             faults.add(
                 f'{path}:{line}', f'is {row}', 'id, frame, x1, y1, x2, y2'
@@ -189,7 +196,7 @@ def _read_queries(table: FrameTable, path: Path, faults: FaultList) -> None:
         names.append(name)
         frames.append(index.get(name, -1))
     table.query_bboxes = np.array(boxes, dtype=np.float64).reshape(-1, 4)
-    table.query_raw_ids = np.array(ids, dtype=np.int64)
+    table.query_raw_person_ids = np.array(person_ids, dtype=np.int64)
     table.query_frames = np.array(frames, dtype=np.int64)
     table.query_frame_names = names
     table.query_source = str(path)

@@ -10,15 +10,19 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
-from mmps.structures import UNLABELLED, SearchGroundTruth
+from mmps.structures import (
+    UNLABELLED,
+    SearchGroundTruth,
+    splits_from_counts,
+)
 from mmps.utils.seeding import drawing_from
 
-from .checks import check_table
 from .errors import FaultList
-from .frame_table import FrameTable, offsets
-from .images import find_missing_images, read_image_sizes
+from .frame_table import FrameTable
+from .image_files import find_missing_images, read_image_sizes
 from .paths import missing_root_message, resolve_data_root
 from .pipeline_check import bad_image_policy, check_pipeline
+from .table_checks import check_table
 
 SPLITS = ('train', 'test')
 
@@ -35,7 +39,7 @@ class PersonSearchDataset(BaseDataset):
 
     ``get_data_info`` returns arrays, not a dict per box: img_id, img_path,
     frame_name, camera_id, gt_bboxes (N, 4) float32 xyxy in pixels of the
-    stored image and not clipped, gt_person_ids (N,) int64, raw_person_ids
+    stored image and not clipped, person_ids (N,) int64, raw_person_ids
     (L,); where the files say, height, width and timestamp; in the test
     split query_bboxes (Q, 4) float32 and query_indices (Q,) int64, the
     queries' places in the data set's query order.
@@ -104,7 +108,7 @@ class PersonSearchDataset(BaseDataset):
         self.check_images = check_images
         self.read_sizes = read_sizes
         self._on_bad_image = bad_image_policy(pipeline)
-        self._raw_table = np.zeros(0, np.int64)
+        self._raw_person_ids = np.zeros(0, np.int64)
         super().__init__(
             data_root=resolve_data_root(data_root),
             data_prefix=data_prefix or dict(img_path=self.IMAGE_FOLDER),
@@ -169,18 +173,18 @@ class PersonSearchDataset(BaseDataset):
     def load_data_list(self) -> list[dict]:
         """Read, check and index the split."""
         table = self.load_table()
-        self._raw_table = table.known_ids()
-        self._metainfo['raw_person_ids'] = tuple(self._raw_table.tolist())
-        person_ids = self._contiguous(table.raw_ids)
+        self._raw_person_ids = table.known_raw_person_ids()
+        self._metainfo['raw_person_ids'] = tuple(self._raw_person_ids.tolist())
+        person_ids = self._contiguous(table.raw_person_ids)
         if self.split == 'test':
             self._metainfo['search'] = SearchGroundTruth(
                 frame_names=table.frame_names,
                 camera_ids=table.camera_ids,
                 bboxes=table.bboxes,
                 person_ids=person_ids,
-                frame_splits=table.splits,
+                frame_splits=table.frame_splits,
                 query_bboxes=table.query_bboxes,
-                query_person_ids=self._contiguous(table.query_raw_ids),
+                query_person_ids=self._contiguous(table.query_raw_person_ids),
                 query_frames=table.query_frames,
                 galleries=table.galleries,
             )
@@ -202,7 +206,7 @@ class PersonSearchDataset(BaseDataset):
     def get_data_info(self, idx: int) -> dict:
         """Information of one frame, see the class."""
         info = super().get_data_info(idx)
-        info['raw_person_ids'] = self._raw_table
+        info['raw_person_ids'] = self._raw_person_ids
         return info
 
     def __getitem__(self, idx: int) -> dict:
@@ -216,7 +220,7 @@ class PersonSearchDataset(BaseDataset):
         # Plain arrays under mmdet's key would reach Resize, which in test
         # pipelines comes before the annotations are loaded.
         info['person_annotations'] = {
-            key: info.pop(key) for key in ('gt_bboxes', 'gt_person_ids')
+            key: info.pop(key) for key in ('gt_bboxes', 'person_ids')
         }
         return self.pipeline(info)
 
@@ -224,10 +228,11 @@ class PersonSearchDataset(BaseDataset):
         """Class of every box of a frame: 0, the person."""
         return [0] * len(self.get_data_info(idx)['gt_bboxes'])
 
-    def _contiguous(self, raw_ids: np.ndarray) -> np.ndarray:
-        """Raw ids to 0..L-1, -1 stays."""
-        ids = np.searchsorted(self._raw_table, raw_ids)
-        return np.where(raw_ids == UNLABELLED, UNLABELLED, ids)
+    def _contiguous(self, raw_person_ids: np.ndarray) -> np.ndarray:
+        """The data set's own ids to 0..L-1, -1 stays."""
+        person_ids = np.searchsorted(self._raw_person_ids, raw_person_ids)
+        unlabelled = raw_person_ids == UNLABELLED
+        return np.where(unlabelled, UNLABELLED, person_ids)
 
     def _check_images(self, table: FrameTable, faults: FaultList) -> None:
         """Look for missing images and read sizes, as configured."""
@@ -260,19 +265,19 @@ class PersonSearchDataset(BaseDataset):
         boxes = table.bboxes.astype(np.float32)
         query_boxes = table.query_bboxes.astype(np.float32)
         order = np.argsort(table.query_frames, kind='stable')
-        query_splits = offsets(
+        query_splits = splits_from_counts(
             np.bincount(table.query_frames, minlength=len(table.frame_names))
         )
         infos = []
         for i, name in enumerate(table.frame_names):
-            begin, end = table.splits[i], table.splits[i + 1]
+            begin, end = table.frame_splits[i : i + 2]
             info = dict(
                 img_id=i,
                 img_path=os.path.join(folder, name),
                 frame_name=name,
                 camera_id=int(table.camera_ids[i]),
                 gt_bboxes=boxes[begin:end],
-                gt_person_ids=person_ids[begin:end],
+                person_ids=person_ids[begin:end],
             )
             if table.sizes is not None:
                 info['height'], info['width'] = map(int, table.sizes[i])

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 
 from mmps.registry import DATASETS
+from mmps.structures import splits_from_counts
 
 from .errors import FaultList
 from .frame_table import (
     MAX_ID,
     FrameTable,
-    offsets,
     stack_boxes,
-    stack_ids,
+    stack_person_ids,
     to_xyxy,
 )
 from .mat_files import cell_strings, read_mat
@@ -64,19 +64,19 @@ class PRWDataset(PersonSearchDataset):
         except ValueError as error:
             faults.add(path, f'{key}: {error}', 'a cell array of frame names')
             return None
-        sources, boxes, ids = [], [], []
+        sources, boxes, person_ids = [], [], []
         for name in names:
             source = f'{root}/annotations/{name}.mat'
-            frame_boxes, frame_ids = _read_boxes(source, faults)
+            frame_boxes, frame_person_ids = _read_boxes(source, faults)
             sources.append(source)
             boxes.append(frame_boxes)
-            ids.append(frame_ids)
+            person_ids.append(frame_person_ids)
         table = FrameTable(
             frame_names=names,
             camera_ids=_cameras(names, path, faults),
-            splits=offsets([len(i) for i in ids]),
+            frame_splits=splits_from_counts([len(part) for part in boxes]),
             bboxes=stack_boxes(boxes),
-            raw_ids=stack_ids(ids),
+            raw_person_ids=stack_person_ids(person_ids),
             box_source=sources,
         )
         if self.split == 'test':
@@ -90,12 +90,12 @@ class PRWDataset(PersonSearchDataset):
         """Fill in the queries: ``id x y w h frame`` per line."""
         rows = read_rows(path, faults)
         index = {name: i for i, name in enumerate(table.frame_names)}
-        frames, boxes, ids, names = [], [], [], []
+        frames, boxes, person_ids, names = [], [], [], []
         for line, row in rows:
             try:
-                raw_id, x, y, w, h, name = row
+                person_id, x, y, w, h, name = row
                 values = [parse_number(v) for v in (x, y, w, h)]
-                ids.append(parse_id(raw_id))
+                person_ids.append(parse_id(person_id))
             except ValueError:
                 faults.add(f'{path}:{line}', f'is {row}', 'id x y w h frame')
                 continue
@@ -104,7 +104,7 @@ class PRWDataset(PersonSearchDataset):
             frames.append(index.get(names[-1], -1))
         xywh = np.array(boxes, dtype=np.float64).reshape(-1, 4)
         table.query_bboxes = to_xyxy(xywh)
-        table.query_raw_ids = np.array(ids, dtype=np.int64)
+        table.query_raw_person_ids = np.array(person_ids, dtype=np.int64)
         table.query_frames = np.array(frames, dtype=np.int64)
         table.query_frame_names = names
         table.query_source = str(path)
@@ -129,7 +129,7 @@ def _cameras(names: list[str], path: Path, faults: FaultList) -> np.ndarray:
 
 
 def _read_boxes(path: str, faults: FaultList) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes (n, 4) xyxy and ids (n,), negative ids made -1."""
+    """Boxes (n, 4) xyxy and person ids (n,), negative ids made -1."""
     empty = np.zeros((0, 4)), np.zeros(0, np.int64)
     rows = read_mat(path, _BOX_KEYS, faults)
     if rows is None or rows.size == 0:
@@ -138,9 +138,10 @@ def _read_boxes(path: str, faults: FaultList) -> tuple[np.ndarray, np.ndarray]:
         faults.add(path, f'{rows.dtype} array of shape {rows.shape}', _ROWS)
         return empty
     rows = rows.astype(np.float64)
-    ids = rows[:, 0]
-    whole = np.isfinite(rows).all() and (ids == np.floor(ids)).all()
-    if not whole or (np.abs(ids) >= MAX_ID).any():
+    person_ids = rows[:, 0]
+    whole = np.isfinite(rows).all() and not (person_ids % 1).any()
+    if not whole or (np.abs(person_ids) >= MAX_ID).any():
         faults.add(path, 'values that are no numbers or ids', _ROWS)
         return empty
-    return to_xyxy(rows[:, 1:]), np.maximum(ids, -1).astype(np.int64)
+    person_ids = np.maximum(person_ids, -1).astype(np.int64)
+    return to_xyxy(rows[:, 1:]), person_ids

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmps.structures import UNLABELLED
+from mmps.structures import UNLABELLED, frame_of_rows
 
 from .frame_table import FrameTable
 
@@ -38,19 +38,21 @@ class SplitStatistics:
 
 
 def describe(table: FrameTable) -> SplitStatistics:
-    """Count a split's frames, boxes, ids, cameras and queries.
+    """Count a split's frames, boxes, person ids, cameras and queries.
 
     Args:
         table: The split, from a data set's ``load_table``.
     """
     width, height = (table.bboxes[:, 2:] - table.bboxes[:, :2]).T
-    labelled = table.raw_ids != UNLABELLED
-    per_frame = np.diff(table.splits)
-    frames = np.repeat(np.arange(len(per_frame)), per_frame)
+    labelled = table.raw_person_ids != UNLABELLED
+    per_frame = np.diff(table.frame_splits)
+    frames = frame_of_rows(table.frame_splits)
     cameras = table.camera_ids[frames]
-    ids, per_id = np.unique(table.raw_ids[labelled], return_counts=True)
+    person_ids, per_id = np.unique(
+        table.raw_person_ids[labelled], return_counts=True
+    )
     pairs = np.unique(
-        np.stack([table.raw_ids[labelled], cameras[labelled]]), axis=1
+        np.stack([table.raw_person_ids[labelled], cameras[labelled]]), axis=1
     )
     labelled_per_frame = np.bincount(
         frames[labelled], minlength=len(per_frame)
@@ -65,12 +67,12 @@ def describe(table: FrameTable) -> SplitStatistics:
         'boxes': len(table.bboxes),
         'labelled boxes': int(labelled.sum()),
         'unlabelled boxes': int((~labelled).sum()),
-        'person ids': len(ids),
+        'person ids': len(person_ids),
         'ids with one box': int((per_id == 1).sum()),
         'ids in several cameras': int((cameras_per_id > 1).sum()),
         'most boxes in a frame': int(per_frame.max(initial=0)),
         'queries': len(table.query_frames),
-        'ids of queries': len(np.unique(table.query_raw_ids)),
+        'ids of queries': len(np.unique(table.query_raw_person_ids)),
     }
     if table.sizes is not None:
         # (height, width) -> limits of (x1, y1, x2, y2).

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmps.structures.arrays import check_finite, check_range, numbers
+from mmps.structures.array_checks import check_finite, check_range, numbers
 
 from .errors import GalleryError
 

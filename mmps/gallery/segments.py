@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmps.structures.arrays import check_range, numbers
+from mmps.structures.array_checks import check_range, numbers
 from mmps.structures.npz import read_npz
 from mmps.utils.files import write_whole
 

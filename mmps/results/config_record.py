@@ -52,7 +52,7 @@ def config_record(cfg: Config) -> dict[str, Any]:
         of keys; ``content``, the rest as plain values: :data:`SECTIONS`
         without :data:`RUN_ONLY` keys, in alphabetical order.
     """
-    kept = {key: plain(cfg.get(key)) for key in SECTIONS}
+    kept = {key: plain_values(cfg.get(key)) for key in SECTIONS}
     kept = {key: value for key, value in kept.items() if value is not None}
     text = json.dumps(kept, sort_keys=True, allow_nan=False)
     name = os.path.basename(cfg.filename) if cfg.filename else None
@@ -86,7 +86,7 @@ def inference_record(content: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
-def plain(value: Any) -> Any:
+def plain_values(value: Any) -> Any:
     """Turn a config's value into what JSON can hold, without addresses.
 
     Run-only keys are left out of dicts; tuples become lists, classes and
@@ -94,12 +94,12 @@ def plain(value: Any) -> Any:
     """
     if isinstance(value, Mapping):
         return {
-            str(key): plain(item)
+            str(key): plain_values(item)
             for key, item in value.items()
             if key not in RUN_ONLY
         }
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
+        return [plain_values(item) for item in value]
     if isinstance(value, (set, frozenset)):
         return sorted(map(str, value))
     if value is None or isinstance(value, (bool, int, str)):
@@ -107,7 +107,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if hasattr(value, 'tolist'):
-        return plain(value.tolist())
+        return plain_values(value.tolist())
     if hasattr(value, '__qualname__'):
         return f'{value.__module__}.{value.__qualname__}'
     return _ADDRESS.sub('', str(value))

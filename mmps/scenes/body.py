@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
-from .fabric import plain
-from .people import Person
+from .fabric import plain_sheet
+from .people import Appearance
 from .pose import Pose
 from .surface import Surface, paste
 from .wardrobe import Wardrobe
@@ -178,11 +178,11 @@ def _fixed(point) -> tuple[int, int]:
     return round(point[0] * 16), round(point[1] * 16)
 
 
-def _backpack(person: Person, unit: int) -> Surface:
+def _backpack(person: Appearance, unit: int) -> Surface:
     slot = person.things.index('backpack')
     main, second = person.thing_colours[:: 1 if slot == 0 else -1]
     rows = round(0.26 * unit)
-    sheet = plain(rows, round(0.6 * unit), main)
+    sheet = plain_sheet(rows, round(0.6 * unit), main)
     sheet[int(0.5 * rows) : int(0.85 * rows)] = second
     sheet[int(0.45 * rows) : int(0.5 * rows)] = np.multiply(main, 0.5)
     y = np.linspace(-1, 1, rows)

@@ -17,11 +17,14 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from . import cuhk, prw
-from .config import RENDERER_VERSION, ScenesConfig
-from .matfile import write_bytes
+from mmps.structures import splits_from_counts
+
+from .cuhk_layout import CUHK_LAYOUT
+from .mat_writing import write_bytes
 from .plan import FramePlan, plan_frames
+from .prw_layout import PRW_LAYOUT
 from .render import SceneRenderer
+from .scenes_config import RENDERER_VERSION, ScenesConfig
 from .threads import one_thread
 from .tree import MARKER, WORK, existing_counts, to_json
 from .truth import SplitTruth, gather
@@ -30,7 +33,7 @@ __all__ = ['ScenesTree', 'make_scenes']
 
 _CHUNK = 16  # frames a process renders before it reports
 _QUALITY = 92
-_LAYOUTS = {'prw': prw, 'cuhk': cuhk}
+_LAYOUTS = {'prw': PRW_LAYOUT, 'cuhk': CUHK_LAYOUT}
 
 Annotation = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -105,13 +108,13 @@ def make_scenes(
     work = root / WORK
     work.mkdir(parents=True, exist_ok=True)
     write_bytes(work / MARKER, to_json(wanted))
-    (root / layout.IMAGE_FOLDER).mkdir(parents=True, exist_ok=True)
+    (root / layout.image_folder).mkdir(parents=True, exist_ok=True)
     jobs = [
         _Job(
             config,
             plans[at : at + _CHUNK],
             names,
-            root / layout.IMAGE_FOLDER,
+            root / layout.image_folder,
             work / f'{at // _CHUNK:05d}.npz',
         )
         for at in range(0, len(plans), _CHUNK)
@@ -177,7 +180,7 @@ def _render_job(job: _Job) -> int:
         boxes=np.concatenate(columns[0]),
         ids=np.concatenate(columns[1]),
         hidden=np.concatenate(columns[2]),
-        counts=[len(ids) for ids in columns[1]],
+        counts=[len(person_ids) for person_ids in columns[1]],
     )
     os.replace(part, job.done)
     return len(job.plans)
@@ -185,9 +188,9 @@ def _render_job(job: _Job) -> int:
 
 def _load(path: Path) -> list[Annotation]:
     with np.load(path) as stored:
-        stops = np.cumsum(stored['counts'])[:-1]
+        starts = splits_from_counts(stored['counts'])[1:-1]
         pieces = [
-            np.split(stored[k], stops) for k in ('boxes', 'ids', 'hidden')
+            np.split(stored[k], starts) for k in ('boxes', 'ids', 'hidden')
         ]
     return list(zip(*pieces, strict=True))
 
@@ -233,7 +236,7 @@ def _count(splits: dict[str, SplitTruth]) -> dict[str, int]:
         counts |= {
             f'{split}_frames': len(truth.names),
             f'{split}_boxes': boxes,
-            f'{split}_ids': len(truth.ids),
+            f'{split}_ids': len(truth.labelled_person_ids),
             f'{split}_unlabelled': int((truth.person_ids < 0).sum()),
             f'{split}_occluded': int((truth.hidden > 0.1).sum()),
         }

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .config import ScenesConfig
+from .scenes_config import ScenesConfig
 
 __all__ = [
     'BODY_HEIGHTS',

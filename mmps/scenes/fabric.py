@@ -7,12 +7,12 @@ at the back, the middle column is the front. Rows run from top to bottom.
 import cv2
 import numpy as np
 
-__all__ = ['paint_pattern', 'plain', 'wrinkle']
+__all__ = ['paint_pattern', 'plain_sheet', 'wrinkle']
 
 Colour = tuple[int, int, int]
 
 
-def plain(height: int, width: int, colour: Colour) -> np.ndarray:
+def plain_sheet(height: int, width: int, colour: Colour) -> np.ndarray:
     """Return a sheet (height, width, 3) uint8 of one colour."""
     return np.full((height, width, 3), colour, np.uint8)
 

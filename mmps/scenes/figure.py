@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from .body import Body
-from .people import HAND_THINGS, Person
+from .people import HAND_THINGS, Appearance
 from .pose import Pose, joints
 from .surface import blend
 from .things import Pen, draw_thing
@@ -86,7 +86,7 @@ def draw_figure(wardrobe: Wardrobe, pose: Pose) -> Figure:
     return Figure(whole[cut], alpha[cut], foot, whole is body)
 
 
-def _worn(person: Person) -> list[tuple[str, tuple]]:
+def _worn(person: Appearance) -> list[tuple[str, tuple]]:
     colours = person.thing_colours
     drawn = (*HAND_THINGS, 'satchel')
     return [
@@ -96,7 +96,7 @@ def _worn(person: Person) -> list[tuple[str, tuple]]:
     ]
 
 
-def _depth_of(thing: str, person: Person, pose: Pose) -> float:
+def _depth_of(thing: str, person: Appearance, pose: Pose) -> float:
     """Return a number above 0 where the thing is before the body."""
     if thing in ('umbrella', 'balloon'):
         return 1.0
@@ -107,7 +107,7 @@ def _depth_of(thing: str, person: Person, pose: Pose) -> float:
     return near + 0.35  # a hanging arm is rarely hidden
 
 
-def _hand_in_body(seen, person: Person, pose: Pose) -> np.ndarray:
+def _hand_in_body(seen, person: Appearance, pose: Pose) -> np.ndarray:
     """Return the holding hand in body coordinates (undo the view)."""
     right, up, near = seen['hand+' if person.hand > 0 else 'hand-']
     cos, sin = np.cos(pose.yaw), np.sin(pose.yaw)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from .fabric import plain, wrinkle
-from .people import Person
+from .fabric import plain_sheet, wrinkle
+from .people import Appearance
 from .surface import Surface
 
 __all__ = ['make_head']
@@ -21,7 +21,7 @@ _OUTLINE = (
 )
 
 
-def make_head(person: Person, unit: int) -> dict[str, Surface]:
+def make_head(person: Appearance, unit: int) -> dict[str, Surface]:
     """Return head, neck and whatever hangs or sits around the head.
 
     Args:
@@ -34,7 +34,7 @@ def make_head(person: Person, unit: int) -> dict[str, Surface]:
     """
     rng = np.random.default_rng(person.texture_seed + 1)
     rows, turn = max(8, round(0.135 * unit)), max(20, round(0.33 * unit))
-    sheet = plain(rows, turn, person.skin)
+    sheet = plain_sheet(rows, turn, person.skin)
     y = np.arange(rows)[:, None] / rows
     t = np.abs(np.arange(turn) / turn - 0.5)[None] * 2 * np.pi
     _paint_face(sheet, person, y, t)
@@ -44,11 +44,11 @@ def make_head(person: Person, unit: int) -> dict[str, Surface]:
     bulk = 0.052 + 0.006 * (person.headwear in ('beanie', 'veil', 'hood'))
     bulk += 0.004 * (person.hair_style not in ('bald', 'short'))
     profile = np.interp(np.linspace(0, 1, rows), shares, widths) * bulk * unit
-    neck = plain(
+    neck = plain_sheet(
         max(4, round(0.08 * unit)), turn, np.multiply(person.skin, 0.8)
     )
     if person.scarf:
-        neck = plain(*neck.shape[:2], person.thing_colours[1])
+        neck = plain_sheet(*neck.shape[:2], person.thing_colours[1])
     thick = 0.046 if person.scarf else 0.029
     parts = {
         'head': Surface(wrinkle(sheet, rng, 0.03), profile, 1.12, 0, rows - 1),
@@ -71,7 +71,7 @@ def make_head(person: Person, unit: int) -> dict[str, Surface]:
 
 def _drape(length, half, colour, unit, rng) -> Surface:
     rows = max(6, round(length * unit))
-    sheet = plain(rows, max(16, round(6 * half * unit)), colour)
+    sheet = plain_sheet(rows, max(16, round(6 * half * unit)), colour)
     strands = 1 + 0.12 * np.sin(np.arange(sheet.shape[1]) * 1.9)
     sheet = np.clip(sheet * strands[:, None], 0, 255).astype(np.uint8)
     y = np.linspace(0, 1, rows)
@@ -80,7 +80,7 @@ def _drape(length, half, colour, unit, rng) -> Surface:
     return Surface(wrinkle(sheet, rng), profile, 0.8, 0, rows - 1)
 
 
-def _paint_face(sheet, person: Person, y, t) -> None:
+def _paint_face(sheet, person: Appearance, y, t) -> None:
     dark = np.multiply(person.skin, 0.25)
     sheet[(np.abs(y - 0.5) < 0.045) & (np.abs(t - 0.42) < 0.15)] = dark
     sheet[(np.abs(y - 0.41) < 0.03) & (np.abs(t - 0.42) < 0.22)] = np.multiply(
@@ -103,7 +103,7 @@ def _paint_face(sheet, person: Person, y, t) -> None:
     sheet[ear] = np.multiply(person.skin, 0.8)
 
 
-def _paint_hair(sheet, person: Person, y, t) -> None:
+def _paint_hair(sheet, person: Appearance, y, t) -> None:
     if person.hair_style == 'bald':
         return
     line = {
@@ -121,7 +121,7 @@ def _paint_hair(sheet, person: Person, y, t) -> None:
     sheet[y < limit[None]] = person.hair
 
 
-def _paint_headwear(sheet, person: Person, y, t) -> None:
+def _paint_headwear(sheet, person: Appearance, y, t) -> None:
     colour = person.headwear_colour
     if person.headwear in ('cap', 'hat'):
         sheet[np.broadcast_to(y < 0.32, sheet.shape[:2])] = colour

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .config import ScenesConfig
+from .scenes_config import ScenesConfig
 
-__all__ = ['HAND_THINGS', 'Person', 'sample_person']
+__all__ = ['HAND_THINGS', 'Appearance', 'sample_person']
 
 # Commonness and BGR of the colours of clothes.
 CLOTHES = {
@@ -79,7 +79,7 @@ THING_WEIGHTS = (0.12, 0.12, 0.11, 0.11, 0.13, 0.06, 0.03, 0.2, 0.12)
 
 
 @dataclass(frozen=True)
-class Person:
+class Appearance:
     """One person's lasting appearance; colours are BGR triples, 0..255.
 
     Lengths are fractions of the body height.
@@ -137,7 +137,7 @@ def _contrast(rng: np.random.Generator, base) -> tuple[int, int, int]:
     return _colour(255 - np.array(base))
 
 
-def sample_person(config: ScenesConfig, group: str, index: int) -> Person:
+def sample_person(config: ScenesConfig, group: str, index: int) -> Appearance:
     """Return a person, always the same for the same arguments.
 
     People come in families of four that share the colours of their
@@ -150,7 +150,7 @@ def sample_person(config: ScenesConfig, group: str, index: int) -> Person:
         index: Number within the group.
 
     Returns:
-        Person: The appearance.
+        Appearance: How the person looks.
     """
     tag = {'train': 11, 'test': 12, 'bystander': 13}[group]
     rng = np.random.default_rng((config.seed, tag, 0, index))
@@ -213,7 +213,7 @@ def sample_person(config: ScenesConfig, group: str, index: int) -> Person:
         SKINS[rng.choice(6, p=(0.3, 0.27, 0.17, 0.11, 0.09, 0.06))]
     )
     hair = np.array(HAIRS[rng.choice(8, p=HAIR_WEIGHTS)])
-    return Person(
+    return Appearance(
         stature=float(
             np.clip(rng.normal(0.97 if skirts else 1.02, 0.045), 0.84, 1.12)
         ),

@@ -7,8 +7,8 @@ import numpy as np
 
 from .backdrop import paint_background
 from .cameras import Camera, make_camera
-from .config import ScenesConfig
 from .furniture import Furniture, make_furniture
+from .scenes_config import ScenesConfig
 
 __all__ = ['GRAIN_MARGIN', 'Place', 'make_place']
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .config import ScenesConfig
+from .scenes_config import ScenesConfig
 
-__all__ = ['FramePlan', 'plan_frames', 'raw_id']
+__all__ = ['FramePlan', 'plan_frames', 'raw_person_id']
 
 _BYSTANDERS = 80  # distinct ones per split
 _SPLITS = ('train', 'test')
@@ -57,7 +57,7 @@ def plan_frames(config: ScenesConfig) -> list[FramePlan]:
     return plans
 
 
-def raw_id(config: ScenesConfig, group: str, index: int) -> int:
+def raw_person_id(config: ScenesConfig, group: str, index: int) -> int:
     """Return the person id on disk: test ids follow the training ids."""
     if group == 'bystander':
         return -2
@@ -81,13 +81,13 @@ def _plan_split(
 ) -> list[FramePlan]:
     rng = np.random.default_rng((config.seed, 31, _SPLITS.index(split)))
     frames = getattr(config, f'{split}_frames')
-    ids = getattr(config, f'{split}_ids')
+    num_ids = getattr(config, f'{split}_ids')
     cameras = np.array(config.cameras_of(split))
     turns = -(-frames // len(cameras))
     order = np.concatenate([rng.permutation(cameras) for _ in range(turns)])
-    visits = _visits(rng, ids, len(cameras))
+    visits = _visits(rng, num_ids, len(cameras))
     column = {int(c): i for i, c in enumerate(cameras)}
-    seen = np.zeros(ids)
+    seen = np.zeros(num_ids)
     low = _SPLITS.index(split) * _BYSTANDERS
     plans = []
     for index, camera in enumerate(order[:frames].tolist()):
@@ -99,7 +99,7 @@ def _plan_split(
         chosen = np.zeros(0, int)
         if labelled:
             chosen = rng.choice(
-                ids, labelled, replace=False, p=chance / chance.sum()
+                num_ids, labelled, replace=False, p=chance / chance.sum()
             )
         seen[chosen] += 1
         others = rng.choice(_BYSTANDERS, unlabelled, replace=False) + low
@@ -120,10 +120,12 @@ def _plan_split(
     return plans
 
 
-def _visits(rng: np.random.Generator, ids: int, cameras: int) -> np.ndarray:
-    """Return (ids, cameras) 0 or 1: which cameras a person passes."""
-    visits = np.zeros((ids, cameras))
-    for person in range(ids):
+def _visits(
+    rng: np.random.Generator, num_ids: int, cameras: int
+) -> np.ndarray:
+    """Return (num_ids, cameras) 0 or 1: which cameras a person passes."""
+    visits = np.zeros((num_ids, cameras))
+    for person in range(num_ids):
         low = min(2, cameras)
         count = int(rng.integers((low + cameras + 1) // 2, cameras + 1))
         visits[person, rng.permutation(cameras)[: max(low, count)]] = 1

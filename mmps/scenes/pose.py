@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .people import Person
+from .people import Appearance
 
 __all__ = ['Pose', 'joints', 'project', 'sample_pose']
 
@@ -33,7 +33,7 @@ class Pose:
 
 
 def sample_pose(
-    person: Person, pitch: float, rng: np.random.Generator
+    person: Appearance, pitch: float, rng: np.random.Generator
 ) -> Pose:
     """Return a random posture of a person before a camera of ``pitch``."""
     habit = ('walk', 'stand', 'phone', 'pockets')[
@@ -68,7 +68,7 @@ def project(points: np.ndarray, pose: Pose) -> np.ndarray:
     return np.stack([right, up, near], axis=1)
 
 
-def joints(person: Person, pose: Pose) -> dict[str, np.ndarray]:
+def joints(person: Appearance, pose: Pose) -> dict[str, np.ndarray]:
     """Return the joints as the camera sees them.
 
     Args:
@@ -121,7 +121,7 @@ def joints(person: Person, pose: Pose) -> dict[str, np.ndarray]:
 
 
 def _arm(
-    person: Person, pose: Pose, side: int, name: str, angle: float
+    person: Appearance, pose: Pose, side: int, name: str, angle: float
 ) -> dict[str, tuple[float, float, float]]:
     """Return shoulder, elbow and hand of one arm, in body coordinates."""
     swing, bend, out = angle * 1.1, 0.4, 0.22

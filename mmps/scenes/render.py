@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from .canvas import Canvas
-from .config import ScenesConfig
 from .figure import Figure, draw_figure
 from .people import sample_person
 from .place import Place, make_place
-from .plan import FramePlan, raw_id
+from .plan import FramePlan, raw_person_id
 from .pose import sample_pose
+from .scenes_config import ScenesConfig
 from .stage import Standing, place_people
 from .threads import one_thread
 from .wardrobe import Wardrobe
@@ -30,7 +30,7 @@ class RenderedFrame:
     Attributes:
         image: (h, w, 3) uint8 BGR.
         boxes: (n, 4) float64 x, y, width, height in pixels.
-        person_ids: (n,) int64 ids as on disk, -2 for bystanders.
+        person_ids: (n,) int64 person ids as on disk, -2 for bystanders.
         hidden: (n,) float64 share of each body inside the frame that
             something else covers.
     """
@@ -122,11 +122,13 @@ class SceneRenderer:
         for thing in things:
             canvas.add_furniture(thing)
         boxes, keep, hidden = canvas.annotate(rng)
-        ids = [raw_id(self.config, *plan.people[s.slot]) for s in standing]
+        person_ids = [
+            raw_person_id(self.config, *plan.people[s.slot]) for s in standing
+        ]
         return RenderedFrame(
             canvas.develop(rng),
             boxes[keep],
-            np.array(ids, dtype=np.int64)[keep],
+            np.array(person_ids, dtype=np.int64)[keep],
             hidden[keep],
         )
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from .people import Person
+from .people import Appearance
 from .pose import Pose, project
 
 __all__ = ['draw_thing']
@@ -90,7 +90,7 @@ class Pen:
 def draw_thing(
     kind: str,
     pen: Pen,
-    person: Person,
+    person: Appearance,
     hand: np.ndarray,
     colours: tuple,
 ) -> None:

@@ -1,11 +1,14 @@
-"""What a whole split shows: boxes and ids of all its frames, and queries."""
+"""What a whole split shows: people of all its frames, and queries."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from .config import ScenesConfig
+from mmps.structures import frame_of_rows, splits_from_counts
+
 from .plan import FramePlan
+from .scenes_config import ScenesConfig
 
 __all__ = ['SplitTruth', 'choose_queries', 'gather']
 
@@ -18,9 +21,9 @@ class SplitTruth:
         names: F frame names without suffix.
         cameras: (F,) camera numbers.
         boxes: (N, 4) x, y, width, height in pixels.
-        person_ids: (N,) ids as on disk, -2 unlabelled.
+        person_ids: (N,) person ids as on disk, -2 unlabelled.
         hidden: (N,) share of each body that something covers.
-        frames: (N,) frame of each box, ascending.
+        frame_splits: (F + 1,) offsets of the frames' boxes.
     """
 
     names: list[str]
@@ -28,11 +31,16 @@ class SplitTruth:
     boxes: np.ndarray
     person_ids: np.ndarray
     hidden: np.ndarray
-    frames: np.ndarray
+    frame_splits: np.ndarray
+
+    @cached_property
+    def frames(self) -> np.ndarray:
+        """Return the frame of each box, (N,), ascending."""
+        return frame_of_rows(self.frame_splits)
 
     @property
-    def ids(self) -> np.ndarray:
-        """Return the labelled ids, ascending."""
+    def labelled_person_ids(self) -> np.ndarray:
+        """Return the ids of the labelled people, ascending, each once."""
         return np.unique(self.person_ids[self.person_ids > 0])
 
 
@@ -44,7 +52,7 @@ def gather(
 
     Args:
         plans: F plans of one split.
-        annotations: F tuples of boxes (n, 4), ids (n,), hidden (n,).
+        annotations: F tuples of boxes (n, 4), person ids (n,), hidden (n,).
 
     Returns:
         SplitTruth: Frames sorted by name.
@@ -59,7 +67,7 @@ def gather(
         [plans[i].name for i in order],
         np.array([plans[i].camera for i in order]),
         *columns,
-        frames=np.repeat(np.arange(len(order)), counts),
+        frame_splits=splits_from_counts(counts),
     )
 
 
@@ -87,7 +95,7 @@ def choose_queries(
     # Chance decides between boxes that are equally clear.
     rank = np.round(truth.hidden, 1) + 0.01 * rng.random(len(camera))
     chosen = []
-    for person in truth.ids:
+    for person in truth.labelled_person_ids:
         mine = np.flatnonzero(truth.person_ids == person)
         seen_by = np.unique(camera[mine])
         if len(mine) < 2 or (several and len(seen_by) < 2):

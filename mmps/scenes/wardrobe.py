@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from .fabric import paint_pattern, plain, wrinkle
+from .fabric import paint_pattern, plain_sheet, wrinkle
 from .headgear import make_head
-from .people import Person
+from .people import Appearance
 from .surface import Surface
 
 __all__ = ['Wardrobe']
@@ -43,7 +43,7 @@ class Wardrobe:
         parts: Name to :class:`Surface`.
     """
 
-    def __init__(self, person: Person, unit: int) -> None:
+    def __init__(self, person: Appearance, unit: int) -> None:
         self.person, self.unit = person, unit
         self._rng = np.random.default_rng(person.texture_seed)
         self._pattern_seed = int(self._rng.integers(2**31))
@@ -62,7 +62,7 @@ class Wardrobe:
         """Return cloth for a part of ``rows`` x ``radius`` body heights."""
         height = max(6, round(rows * self.unit))
         width = max(16, round(2 * np.pi * radius * self.unit))
-        sheet = plain(height, width, colour)
+        sheet = plain_sheet(height, width, colour)
         if pattern:
             # Each garment part restarts the stream: same period everywhere.
             rng = np.random.default_rng(self._pattern_seed)

@@ -1,9 +1,9 @@
 """Containers for ground truth and predictions of a person search."""
 
-from .arrays import frame_of_rows, ranges
 from .fingerprint import fingerprint, hash_predictions
+from .frame_splits import frame_of_rows, ranges, splits_from_counts
+from .ground_truth import UNLABELLED, GallerySet, SearchGroundTruth
 from .predictions import SearchPredictions
-from .search import UNLABELLED, GallerySet, SearchGroundTruth
 
 __all__ = [
     'UNLABELLED',
@@ -14,4 +14,5 @@ __all__ = [
     'frame_of_rows',
     'hash_predictions',
     'ranges',
+    'splits_from_counts',
 ]

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from .ground_truth import SearchGroundTruth
 from .predictions import SearchPredictions
-from .search import SearchGroundTruth
 
 # Boxes count in 1/1024 pixel. x2 comes from x1 + w, and how a data set
 # stores them costs a last binary digit; a power of two keeps such noise away

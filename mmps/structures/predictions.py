@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from .arrays import check_finite, check_splits, names_list, numbers, ranges
+from .array_checks import check_finite, names_list, numbers
+from .frame_splits import check_splits, ranges, splits_from_counts
+from .ground_truth import SearchGroundTruth
 from .npz import read_npz
-from .search import SearchGroundTruth
 
 
 @dataclass
@@ -122,10 +123,9 @@ class SearchPredictions:
         Returns:
             The rest, in the same order.
         """
-        counts = np.concatenate([[0], np.cumsum(keep)])
         return SearchPredictions(
             self.frame_names,
-            counts[self.frame_splits],
+            splits_from_counts(keep)[self.frame_splits],
             self.bboxes[keep],
             self.scores[keep],
             self.embeddings[keep],
@@ -157,11 +157,10 @@ class SearchPredictions:
         place = {name: i for i, name in enumerate(self.frame_names)}
         order = np.array([place[name] for name in truth.frame_names])
         counts = np.diff(self.frame_splits)[order]
-        splits = np.concatenate([[0], np.cumsum(counts)])
         rows = ranges(self.frame_splits[order], counts)
         return SearchPredictions(
             list(truth.frame_names),
-            splits,
+            splits_from_counts(counts),
             self.bboxes[rows],
             self.scores[rows],
             self.embeddings[rows],

@@ -1,7 +1,7 @@
 """Helpers for tests and trials; nothing at run time needs them."""
 
+from .demo_samples import demo_search_samples
 from .dispatch import DispatchedOperators
-from .precision import HALF_DTYPES
-from .samples import demo_search_samples
+from .half_dtypes import HALF_DTYPES
 
 __all__ = ['HALF_DTYPES', 'DispatchedOperators', 'demo_search_samples']

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
-from mmps.evaluation.functional import SearchResult
+from mmps.evaluation.functional import ProtocolResult
 
 # Okabe and Ito's colours, told apart with any colour vision.
 SAME_COLOUR, DIFFERENT_COLOUR = '#0072B2', '#D55E00'
@@ -16,7 +16,7 @@ _COLOURS = ['#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9']
 _MARKERS = 'osD^vP'
 
 
-def plot_cmc(results: dict[str, SearchResult], max_rank: int = 20) -> Figure:
+def plot_cmc(results: dict[str, ProtocolResult], max_rank: int = 20) -> Figure:
     """Draw top-1 to top-``max_rank`` of every result.
 
     Args:
@@ -53,7 +53,7 @@ def plot_cmc(results: dict[str, SearchResult], max_rank: int = 20) -> Figure:
 
 
 def plot_gallery_sizes(
-    sizes: list[int], results: list[SearchResult], title: str = ''
+    sizes: list[int], results: list[ProtocolResult], title: str = ''
 ) -> Figure:
     """Draw mAP and top-1 over the number of frames in the gallery.
 
@@ -151,7 +151,7 @@ def _rank_ticks(max_rank: int) -> list[int]:
     return [1, *(int(t) for t in ticks if 1 < t <= max_rank)]
 
 
-def _threshold(results: dict[str, SearchResult]) -> str:
+def _threshold(results: dict[str, ProtocolResult]) -> str:
     """The detection threshold, which belongs to every figure."""
     thresholds = {result.det_thr for result in results.values()}
     return ', '.join(f'detections of score ≥ {thr:g}' for thr in thresholds)

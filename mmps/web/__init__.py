@@ -1,6 +1,6 @@
 """The web page and HTTP API of a gallery; needs the extra ``mmps[web]``."""
 
-from .app import create_app, serve
+from .app import create_app, run_server
 from .limits import WebLimits
 from .security import LOOPBACK_HOSTS, check_bind, is_loopback
 
@@ -10,5 +10,5 @@ __all__ = [
     'check_bind',
     'create_app',
     'is_loopback',
-    'serve',
+    'run_server',
 ]

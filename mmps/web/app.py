@@ -81,7 +81,7 @@ def create_app(
     return app
 
 
-def serve(
+def run_server(
     searcher: PersonSearcher,
     gallery: BaseGallery,
     host: str = '127.0.0.1',

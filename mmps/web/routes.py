@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from .answering import answer
 from .images import small_crop, to_jpeg
 from .limits import MAX_K, MAX_QUERIES, MAX_SIDE
 from .schemas import (
@@ -19,9 +20,8 @@ from .schemas import (
     SearchResponse,
     UploadInfo,
 )
-from .search import answer
 from .services import Services, frame_info, people_info
-from .uploads import read_picture
+from .uploads import receive_picture
 
 MaxSide = Annotated[
     int, Query(ge=16, le=MAX_SIDE, description='of the JPEG, in pixels')
@@ -130,7 +130,7 @@ def api_routes(services: Services) -> APIRouter:
     )
     async def upload(request: Request) -> UploadInfo:
         """Take a picture and find the people in it."""
-        data = await read_picture(request, limits.upload_bytes)
+        data = await receive_picture(request, limits.upload_bytes)
         key, kept = await run_in_threadpool(services.add_upload, data)
         people = kept.people
         return UploadInfo(

@@ -99,7 +99,7 @@ class UploadStore:
             self._bytes -= oldest.num_bytes
 
 
-async def read_picture(request: Request, max_bytes: int) -> bytes:
+async def receive_picture(request: Request, max_bytes: int) -> bytes:
     """Read a picture from a body: the bytes alone, or a form's only file.
 
     Args:

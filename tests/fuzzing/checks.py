@@ -53,7 +53,7 @@ def check_dataset(dataset: PersonSearchDataset) -> str:
     values: list[object] = [raw]
     for i in range(len(dataset)):
         info = dataset.get_data_info(i)
-        boxes, ids = info['gt_bboxes'], info['gt_person_ids']
+        boxes, ids = info['gt_bboxes'], info['person_ids']
         check_boxes(boxes, 'people')
         require(boxes.shape == (len(ids), 4), 'an id per box')
         require(((ids >= -1) & (ids < len(raw))).all(), 'ids out of range')

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmps.scenes.matfile import cells, save_mat, struct
+from mmps.scenes.mat_writing import cells, save_mat, struct
 
 # Frame to people: person id (-1 unlabelled) and x, y, w, h.
 Frames = dict[str, list[tuple[int, tuple[int, int, int, int]]]]

@@ -20,11 +20,11 @@ from mmps.datasets import (
     LSPSDataset,
     PRWDataset,
 )
-from mmps.datasets.images import read_image_sizes
+from mmps.datasets.image_files import read_image_sizes
 from mmps.datasets.transforms import LoadFrame
 from mmps.models.memories import IdentityMemory
 from mmps.structures import SearchPredictions
-from mmps.testing.search import noisy_predictions, random_ground_truth
+from mmps.testing.search_problems import noisy_predictions, random_ground_truth
 from mmps.utils.errors import UsageError
 
 from . import samples

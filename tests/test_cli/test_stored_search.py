@@ -5,7 +5,7 @@ from mmengine.config import Config
 
 from mmps.cli.stored_search import SearchSettings, load_test_set
 from mmps.evaluation.functional import ContextMatching, sample_gallery
-from mmps.testing.search import random_ground_truth
+from mmps.testing.search_problems import random_ground_truth
 
 METRIC = dict(
     type='mmps.PersonSearchMetric',

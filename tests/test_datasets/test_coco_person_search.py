@@ -62,13 +62,13 @@ def test_reads_frames_people_and_queries(write: Callable) -> None:
     dataset = CocoPersonSearchDataset(**write())
     first, second = dataset.get_data_info(0), dataset.get_data_info(1)
     assert first['frame_name'] == 'x/a.jpg'
-    assert first['gt_person_ids'].tolist() == [0, -1, -1]
+    assert first['person_ids'].tolist() == [0, -1, -1]
     assert first['gt_bboxes'][0].tolist() == [10, 2, 40, 62]
     assert (first['camera_id'], second['camera_id']) == (2, -1)
     assert np.isnan(first['timestamp'])
     assert second['timestamp'] == 3.5
     assert (first['height'], first['width']) == (100, 120)
-    assert second['gt_person_ids'].tolist() == [1, -1]
+    assert second['person_ids'].tolist() == [1, -1]
     truth = dataset.metainfo['search']
     assert truth.query_frames.tolist() == [1, 0]
     assert truth.query_person_ids.tolist() == [1, 0]

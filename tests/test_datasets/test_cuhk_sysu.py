@@ -19,7 +19,7 @@ def test_train_split(write_cuhk: Callable) -> None:
     names = [info['frame_name'] for info in infos]
     assert names == ['s1.jpg', 's10.jpg', 's2.jpg']
     assert dataset.metainfo['raw_person_ids'] == (7, 20)
-    assert [i['gt_person_ids'].tolist() for i in infos] == [[-1, 1], [0], [1]]
+    assert [i['person_ids'].tolist() for i in infos] == [[-1, 1], [0], [1]]
     assert infos[0]['gt_bboxes'].tolist() == [
         [10, 10, 30, 60],
         [40, 10, 60, 60],

@@ -14,7 +14,7 @@ def test_train_split(write_lsps: Callable, shapes: bool) -> None:
     info = dataset.get_data_info(0)
     assert info['frame_name'] == 'a_1_3_x.jpg'
     assert info['gt_bboxes'].tolist() == [[1, 2, 31, 82], [40, 10, 60, 70]]
-    assert info['gt_person_ids'].tolist() == [0, -1]
+    assert info['person_ids'].tolist() == [0, -1]
     assert info['camera_id'] == 3
     assert ('height' in info) == shapes
     if shapes:

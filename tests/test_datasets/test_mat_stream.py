@@ -71,7 +71,9 @@ def test_agrees_with_scipy(
     for found, (_, box) in zip(fast.boxes, flat, strict=True):
         expected = [np.nan] * 4 if box is None else box
         np.testing.assert_array_equal(found, expected)
-    assert fast.query_ids.tolist() == [int(name[1:]) for name, _, _ in test]
+    assert fast.query_person_ids.tolist() == [
+        int(name[1:]) for name, _, _ in test
+    ]
 
 
 @given(st.data())

@@ -31,9 +31,9 @@ def test_train_split(write_prw: Callable) -> None:
         np.array([[10.5, 20.25, 40.5, 80.25], [50, 10, 70, 55.5]], np.float32),
     )
     assert first['gt_bboxes'].dtype == np.float32
-    assert first['gt_person_ids'].tolist() == [1, -1]
-    assert second['gt_person_ids'].tolist() == [2, 0]
-    assert third['gt_person_ids'].tolist() == [-1]
+    assert first['person_ids'].tolist() == [1, -1]
+    assert second['person_ids'].tolist() == [2, 0]
+    assert third['person_ids'].tolist() == [-1]
     assert [i['camera_id'] for i in infos(dataset)] == [1, 2, 2]
     assert [i['img_id'] for i in infos(dataset)] == [0, 1, 2]
     assert 'query_bboxes' not in first

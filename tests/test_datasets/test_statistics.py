@@ -18,9 +18,9 @@ def random_table(seed: int) -> FrameTable:
     return FrameTable(
         frame_names=[f'{i}.jpg' for i in range(40)],
         camera_ids=rng.integers(-1, 3, 40),
-        splits=np.concatenate([[0], np.cumsum(counts)]),
+        frame_splits=np.concatenate([[0], np.cumsum(counts)]),
         bboxes=np.hstack([corner, corner + rng.uniform(1, 50, (num, 2))]),
-        raw_ids=rng.integers(-1, 9, num),
+        raw_person_ids=rng.integers(-1, 9, num),
         box_source=[''] * 40,
         sizes=np.tile([100, 120], (40, 1)),
     )
@@ -34,11 +34,13 @@ def test_against_a_loop() -> None:
     boxes = Counter()
     for frame in range(40):
         camera = int(table.camera_ids[frame])
-        for row in range(table.splits[frame], table.splits[frame + 1]):
+        for row in range(
+            table.frame_splits[frame], table.frame_splits[frame + 1]
+        ):
             x1, y1, x2, y2 = table.bboxes[row]
             outside += x1 < 0 or y1 < 0 or x2 > 120 or y2 > 100
             boxes[camera] += 1
-            person = int(table.raw_ids[row])
+            person = int(table.raw_person_ids[row])
             if person >= 0:
                 people[person] += 1
                 cameras.setdefault(camera, []).append(person)

@@ -10,7 +10,11 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmps.results.config_record import config_record, inference_record, plain
+from mmps.results.config_record import (
+    config_record,
+    inference_record,
+    plain_values,
+)
 
 ROOT = Path(__file__).parents[2] / 'configs'
 
@@ -154,8 +158,8 @@ def test_plain_values():
         thing=Thing(),
         partial=functools.partial(max, 3),
     )
-    found = plain(values)
-    assert found == plain({**values, 'thing': Thing()})
+    found = plain_values(values)
+    assert found == plain_values({**values, 'thing': Thing()})
     assert '0x' not in found.pop('thing')
     assert '0x' not in found.pop('partial')
     assert found == dict(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mmps.structures import SearchPredictions
-from mmps.testing.search import (
+from mmps.testing.search_problems import (
     noisy_predictions,
     random_ground_truth,
     reorder_frames,

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from mmps.utils.errors import UsageError
-from mmps.web import WebLimits, check_bind, create_app, is_loopback, serve
+from mmps.web import WebLimits, check_bind, create_app, is_loopback, run_server
 
 TOKEN = 'correct-horse-battery'
 HOSTS = ['localhost', '127.0.0.1', '[::1]', '127.0.0.5', 'any.example']
@@ -219,7 +219,7 @@ def test_nobody_serves_everybody(world):
         create_app(world.searcher, world.gallery, allowed_hosts=['*'])
     for host, port in (('0.0.0.0', 8008), ('127.0.0.1', 0)):
         with pytest.raises(UsageError):
-            serve(world.searcher, world.gallery, host, port)
+            run_server(world.searcher, world.gallery, host, port)
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_serve(world, monkeypatch, host, token, answered):
     monkeypatch.setattr(
         'uvicorn.run', lambda app, **options: ran.update(options, app=app)
     )
-    serve(world.searcher, world.gallery, host, 8123, token)
+    run_server(world.searcher, world.gallery, host, 8123, token)
     assert (ran['host'], ran['port']) == (host, 8123)
     # Nobody may say through a header who they are.
     assert ran['proxy_headers'] is False

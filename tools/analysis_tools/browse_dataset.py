@@ -92,7 +92,7 @@ def draw_box(
 def draw_frame(
     image: np.ndarray,
     boxes: np.ndarray,
-    raw_ids: np.ndarray,
+    raw_person_ids: np.ndarray,
     query_boxes: np.ndarray,
     query_indices: np.ndarray,
 ) -> np.ndarray:
@@ -101,7 +101,7 @@ def draw_frame(
     Args:
         image: (H, W, 3) BGR.
         boxes: (n, 4) xyxy in its pixels.
-        raw_ids: (n,) the data set's own ids, -1 unlabelled.
+        raw_person_ids: (n,) the data set's own ids, -1 unlabelled.
         query_boxes: (q, 4) xyxy in its pixels.
         query_indices: (q,) places in the query order.
     """
@@ -112,7 +112,7 @@ def draw_frame(
         grown = box + 3 * line * np.array([-1, -1, 1, 1])
         draw_box(image, grown, WHITE, '', 5 * line)
         draw_box(image, grown, RED, f'query {index}', 2 * line, below=True)
-    for box, raw_id in zip(boxes, raw_ids.tolist()):
+    for box, raw_id in zip(boxes, raw_person_ids.tolist()):
         color = GREY if raw_id < 0 else id_color(raw_id)
         draw_box(image, box, color, '' if raw_id < 0 else str(raw_id), line)
     return image
@@ -125,7 +125,7 @@ def stored_frame(dataset, index: int) -> np.ndarray:
     return draw_frame(
         dataset[index]['img'],
         info['gt_bboxes'],
-        table[info['gt_person_ids']],
+        table[info['person_ids']],
         info.get('query_bboxes', np.zeros((0, 4))),
         info.get('query_indices', np.zeros(0, np.int64)),
     )

@@ -17,7 +17,7 @@ from mmps.utils.config import load_config
 from mmps.utils.setup_env import import_parts
 
 
-class Prediction(nn.Module):
+class PredictionPass(nn.Module):
     """A detector's whole way from pixels to boxes and embeddings.
 
     Args:
@@ -82,7 +82,7 @@ def count(
     data = model.data_preprocessor(
         dict(inputs=[image], data_samples=[sample]), False
     )
-    whole = Prediction(model, data['data_samples'])
+    whole = PredictionPass(model, data['data_samples'])
     analyzer = FlopAnalyzer(whole, data['inputs'])
     analyzer.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
     with torch.no_grad():

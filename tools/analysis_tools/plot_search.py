@@ -15,8 +15,8 @@ import numpy as np
 from mmps.cli.common import run_cli
 from mmps.cli.stored_search import StoredSearch, add_search_args, open_search
 from mmps.evaluation.functional import (
+    ProtocolResult,
     SearchProblem,
-    SearchResult,
     evaluate_search,
     main_result,
     sample_gallery,
@@ -76,9 +76,9 @@ def parse_args() -> argparse.Namespace:
 
 def gallery_size_results(
     search: StoredSearch,
-    results: dict[str, SearchResult],
+    results: dict[str, ProtocolResult],
     args: argparse.Namespace,
-) -> tuple[list[int], list[SearchResult], str]:
+) -> tuple[list[int], list[ProtocolResult], str]:
     """Sizes, results and what the galleries are."""
     if search.truth.galleries:
         found = {int(k): r for k, r in results.items() if k.isdecimal()}

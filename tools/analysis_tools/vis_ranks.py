@@ -12,8 +12,8 @@ from mmps.cli.stored_search import (
     open_search,
 )
 from mmps.evaluation.functional import (
+    ProtocolResult,
     SearchProblem,
-    SearchResult,
     main_result,
     rank_list,
 )
@@ -64,7 +64,7 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def choose(args: argparse.Namespace, result: SearchResult) -> list[int]:
+def choose(args: argparse.Namespace, result: ProtocolResult) -> list[int]:
     """Indices of the queries to draw."""
     if args.queries:
         for query in args.queries:
@@ -92,7 +92,7 @@ def main() -> None:
     result = main_result(search.evaluate())
     task = next(t for t in search.tasks() if t.name == result.name)
     problem = SearchProblem(search.truth, search.preds, det_thr, search.cbgm)
-    raw_ids = search.dataset.metainfo['raw_person_ids']
+    raw_person_ids = search.dataset.metainfo['raw_person_ids']
     paths = [
         search.dataset.get_data_info(i)['img_path']
         for i in range(len(search.dataset))
@@ -101,7 +101,7 @@ def main() -> None:
     for query in choose(args, result):
         ranks = rank_list(problem, task, query, args.top_k)
         place = int(np.flatnonzero(result.queries == query)[0])
-        person = raw_ids[search.truth.query_person_ids[query]]
+        person = raw_person_ids[search.truth.query_person_ids[query]]
         first = int(result.first_ranks[place])
         title = (
             f'person {person}, AP {100 * result.aps[place]:.1f} % '

@@ -47,7 +47,7 @@ LIGHT_AND_OIM = (
 )
 
 
-class Part(NamedTuple):
+class BenchmarkPart(NamedTuple):
     """One part of the table.
 
     Args:
@@ -64,26 +64,30 @@ class Part(NamedTuple):
 
 
 PARTS = {
-    'evaluation': Part(
+    'evaluation': BenchmarkPart(
         'eval.py',
         ('--loop-queries', '200'),
         ('--scale', '0.05', '--repeat', '1'),
     ),
-    'prediction': Part(
+    'prediction': BenchmarkPart(
         'predict.py',
         (*method_configs(CONFIGS, full_size=True), *PAPER_SIZE),
         ('--rounds', '3'),
         on_device=True,
     ),
-    'light PCNet and OIM': Part(
+    'light PCNet and OIM': BenchmarkPart(
         'predict.py',
         (*LIGHT_AND_OIM, *PAPER_SIZE),
         (*LIGHT_AND_OIM, '--size', '667', '400', '--rounds', '3'),
         on_device=True,
     ),
-    'training': Part('train.py', (), ('--rounds', '3'), on_device=True),
-    'loading': Part('loading.py', (), ('--frames', '6', '--rounds', '2')),
-    'gallery': Part(
+    'training': BenchmarkPart(
+        'train.py', (), ('--rounds', '3'), on_device=True
+    ),
+    'loading': BenchmarkPart(
+        'loading.py', (), ('--frames', '6', '--rounds', '2')
+    ),
+    'gallery': BenchmarkPart(
         'gallery.py',
         ('--rows', '100000', '1000000', '10000000'),
         ('--rows', '10000', '100000', '--repeat', '3'),
@@ -137,7 +141,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def command_of(part: Part, quick: bool, device: str) -> list[str]:
+def command_of(part: BenchmarkPart, quick: bool, device: str) -> list[str]:
     """The words that run a part."""
     words = [sys.executable, str(HERE / f'benchmark_{part.script}')]
     words += part.quick if quick else part.words

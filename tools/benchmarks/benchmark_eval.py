@@ -20,11 +20,11 @@ from mmps.cli.common import run_cli
 from mmps.cli.stored_search import load_test_set
 from mmps.evaluation.functional import (
     ContextMatching,
-    SearchResult,
+    ProtocolResult,
     evaluate_search,
 )
 from mmps.structures import SearchGroundTruth, SearchPredictions
-from mmps.testing.search import noisy_predictions
+from mmps.testing.search_problems import noisy_predictions
 from mmps.utils.config import load_config
 
 from measuring import (
@@ -106,7 +106,7 @@ def ground_truth(name: str, args: argparse.Namespace) -> SearchGroundTruth:
 def time_loop(
     truth: SearchGroundTruth,
     preds: SearchPredictions,
-    results: dict[str, SearchResult],
+    results: dict[str, ProtocolResult],
     num: int | None,
     cbgm: ContextMatching | None,
 ) -> tuple[float, float]:
@@ -165,7 +165,7 @@ def measure_memory(protocol: str, args: argparse.Namespace) -> float:
 def compare(protocol: str, args: argparse.Namespace) -> dict[str, float]:
     """Time, memory and figures of one protocol."""
     truth, preds, cbgm = load(protocol, args)
-    results: dict[str, SearchResult] = {}
+    results: dict[str, ProtocolResult] = {}
 
     def ours() -> float:
         seconds, found = stopwatch(
@@ -194,7 +194,7 @@ def compare(protocol: str, args: argparse.Namespace) -> dict[str, float]:
     )
 
 
-def rows_of(
+def table_rows(
     protocol: str, found: dict[str, float], loop_queries: int | None
 ) -> list[Row]:
     """The lines of a protocol."""
@@ -225,7 +225,7 @@ def main() -> int:
     for protocol in args.protocols:
         console.print(f'measuring {protocol}')
         figures[protocol] = compare(protocol, args)
-        rows += rows_of(protocol, figures[protocol], args.loop_queries)
+        rows += table_rows(protocol, figures[protocol], args.loop_queries)
     print_rows(f'Evaluation, {args.embed_dims} values', rows, console)
     if args.out_json:
         write_report(args.out_json, rows, evaluation=figures)

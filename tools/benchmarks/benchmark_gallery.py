@@ -152,7 +152,7 @@ def measure(args: argparse.Namespace, num: int, folder: Path) -> dict:
     )
 
 
-def rows_of(found: dict) -> list[Row]:
+def table_rows(found: dict) -> list[Row]:
     """The lines of one size."""
     what = f'{found["rows"]:,} rows'
     same = 'equal to' if found['equals_brute_force'] else 'NOT EQUAL TO'
@@ -175,7 +175,7 @@ def main() -> int:
         check_space(args, Path(folder))
         for num in args.rows:
             found.append(measure(args, num, Path(folder)))
-            rows += rows_of(found[-1])
+            rows += table_rows(found[-1])
             shutil.rmtree(Path(folder, str(num)))
     growth = {}
     if len(set(args.rows)) > 1:

@@ -103,7 +103,7 @@ def plain_pipeline(pipeline: list[dict]) -> Compose:
     return Compose(steps)
 
 
-def decode(path: str) -> np.ndarray:
+def decode_file(path: str) -> np.ndarray:
     """Nothing but what every loader has to do."""
     data = np.fromfile(path, np.uint8)
     return cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
@@ -124,7 +124,7 @@ def compare(
         parts.clear()
         for i in range(num):
             path = dataset.get_data_info(i)['img_path']
-            sums['decoding'] += stopwatch(lambda: decode(path))[0]  # noqa: B023
+            sums['decoding'] += stopwatch(lambda: decode_file(path))[0]  # noqa: B023
             sums['ours'] += stopwatch(lambda: dataset.prepare_data(i))[0]  # noqa: B023
             sums['plain'] += stopwatch(lambda: plain({'img_path': path}))[0]  # noqa: B023
         if turn:  # the first one fills the caches
@@ -136,7 +136,7 @@ def compare(
     }
 
 
-def rows_of(split: str, found: dict[str, float]) -> list[Row]:
+def table_rows(split: str, found: dict[str, float]) -> list[Row]:
     """The lines of a split."""
     return [
         Row(f'{split} pipeline', 'images/s', 1 / found['ours'],
@@ -179,7 +179,9 @@ def main() -> None:
             console.print('rendering frames')
             make_scenes(Path(folder, 'scenes'), scenes)
             figures = measure(Path(folder, 'scenes'), args)
-    rows = [row for split in figures for row in rows_of(split, figures[split])]
+    rows = [
+        row for split in figures for row in table_rows(split, figures[split])
+    ]
     print_rows('Loading, one core', rows, console)
     if args.out_json:
         write_report(args.out_json, rows, loading=figures)

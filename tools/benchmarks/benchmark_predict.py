@@ -78,7 +78,7 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-class Prediction:
+class RepeatedPrediction:
     """A detector that predicts its own image, over and over.
 
     Args:
@@ -140,7 +140,7 @@ def measure_memory(model: ConfigDict, args: argparse.Namespace) -> float:
     """MiB of a detector and two predictions."""
 
     def work() -> None:
-        predict = Prediction(model, args)
+        predict = RepeatedPrediction(model, args)
         predict(), predict()
 
     return peak_memory(work, args.device)
@@ -150,7 +150,7 @@ def compare(config: str, args: argparse.Namespace) -> dict[str, float]:
     """Time and memory of a method and of the detector beside it."""
     model = load_config(config).model
     pair = [
-        Prediction(one, args)
+        RepeatedPrediction(one, args)
         for one in (model, other_detector(args.beside, model))
     ]
     ours, beside = in_turns(pair, args.rounds, warm_up=1)
@@ -174,7 +174,7 @@ def compare(config: str, args: argparse.Namespace) -> dict[str, float]:
     )
 
 
-def rows_of(name: str, found: dict[str, float], beside: str) -> list[Row]:
+def table_rows(name: str, found: dict[str, float], beside: str) -> list[Row]:
     """The two lines of a method."""
     kind, _, config = beside.partition(':')
     what = Path(config or kind).stem
@@ -203,7 +203,7 @@ def main() -> None:
         name = Path(config).stem
         console.print(f'measuring {name}')
         figures[name] = compare(config, args)
-        rows += rows_of(name, figures[name], args.beside)
+        rows += table_rows(name, figures[name], args.beside)
     width, height = args.size
     title = f'Prediction of one image of {width} x {height}, {args.device}'
     print_rows(title, rows, console)

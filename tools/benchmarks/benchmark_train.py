@@ -140,7 +140,7 @@ def compare(config: str, args: argparse.Namespace) -> dict[str, float]:
     )
 
 
-def rows_of(name: str, found: dict[str, float]) -> list[Row]:
+def table_rows(name: str, found: dict[str, float]) -> list[Row]:
     """The two lines of a method."""
     return [
         Row(name, 's/step', found['seconds'], found['plain_seconds'], 'plain',
@@ -165,7 +165,7 @@ def main() -> None:
         name = Path(config).stem
         console.print(f'measuring {name}')
         figures[name] = compare(config, args)
-        rows += rows_of(name, figures[name])
+        rows += table_rows(name, figures[name])
     memory, *people = oim_batch()
     density = timed(
         lambda: prototype_density(memory.prototypes, memory.prototypes_filled)

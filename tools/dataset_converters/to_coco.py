@@ -58,9 +58,10 @@ def main() -> None:
         table = dataset.load_table()
         ann_file = args.out_dir / f'{split}.json'
         export_coco(table, ann_file, args.out_dir / 'query.json')
+        num_ids = len(table.known_raw_person_ids())
         print(
             f'{ann_file}: {len(table.frame_names)} images, '
-            f'{len(table.bboxes)} boxes, {len(table.known_ids())} ids, '
+            f'{len(table.bboxes)} boxes, {num_ids} ids, '
             f'{len(table.query_frames)} queries, '
             f'galleries {list(table.galleries)}; '
             f'images in {dataset.data_prefix["img_path"]}'

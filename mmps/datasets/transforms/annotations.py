@@ -6,12 +6,15 @@ from mmdet.structures.bbox import HorizontalBoxes
 
 from mmps.registry import TRANSFORMS
 
+# The person ids of a frame while it is in a pipeline: besides boxes, labels,
+# masks and flags mmdet's RandomCrop keeps this key alone in step.
+PERSON_IDS_KEY = 'gt_instances_ids'
 # The arrays with one row per person that travel through a pipeline.
 ROW_KEYS = (
     'gt_bboxes',
     'gt_bboxes_labels',
     'gt_ignore_flags',
-    'gt_instances_ids',
+    PERSON_IDS_KEY,
 )
 
 
@@ -42,18 +45,18 @@ class LoadPersonAnnotations(BaseTransform):
             KeyError: It has no person annotations.
         """
         source = results.pop('person_annotations', results)
-        if 'gt_person_ids' not in source:
+        if 'person_ids' not in source:
             raise KeyError(
-                'LoadPersonAnnotations: no gt_person_ids; expected a frame '
+                'LoadPersonAnnotations: no person_ids; expected a frame '
                 'of a person-search data set, with annotations loaded once'
             )
-        ids = np.asarray(source['gt_person_ids'], dtype=np.int64)
+        person_ids = np.array(source['person_ids'], dtype=np.int64)
         boxes = np.array(source['gt_bboxes'], dtype=np.float32)
-        results.pop('gt_person_ids', None)
+        results.pop('person_ids', None)
         results['gt_bboxes'] = HorizontalBoxes(boxes.reshape(-1, 4))
-        results['gt_bboxes_labels'] = np.zeros(len(ids), dtype=np.int64)
-        results['gt_ignore_flags'] = np.zeros(len(ids), dtype=bool)
-        results['gt_instances_ids'] = ids.copy()
+        results['gt_bboxes_labels'] = np.zeros_like(person_ids)
+        results['gt_ignore_flags'] = np.zeros(len(person_ids), dtype=bool)
+        results[PERSON_IDS_KEY] = person_ids
         return results
 
 

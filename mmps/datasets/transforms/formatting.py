@@ -9,7 +9,7 @@ from mmengine.structures import InstanceData
 
 from mmps.registry import TRANSFORMS
 
-from .annotations import ROW_KEYS
+from .annotations import PERSON_IDS_KEY, ROW_KEYS
 
 
 @TRANSFORMS.register_module()
@@ -47,7 +47,7 @@ class PackPersonSearchInputs(PackDetInputs):
     mapping_table = {
         'gt_bboxes': 'bboxes',
         'gt_bboxes_labels': 'labels',
-        'gt_instances_ids': 'person_ids',
+        PERSON_IDS_KEY: 'person_ids',
     }
 
     def __init__(self, meta_keys: Sequence[str] = META_KEYS) -> None:
@@ -66,10 +66,10 @@ class PackPersonSearchInputs(PackDetInputs):
         self._check_lengths(results)
         packed = super().transform(results)
         sample = packed['data_samples']
-        if 'gt_instances_ids' in results:
-            ids = sample.gt_instances.person_ids.numpy()
+        if PERSON_IDS_KEY in results:
+            person_ids = sample.gt_instances.person_ids.numpy()
             table = np.append(results['raw_person_ids'], -1)
-            sample.set_metainfo(dict(raw_person_ids=table[ids]))
+            sample.set_metainfo(dict(raw_person_ids=table[person_ids]))
         if 'query_bboxes' in results:
             sample.query_instances = InstanceData(
                 bboxes=torch.as_tensor(
@@ -84,7 +84,7 @@ class PackPersonSearchInputs(PackDetInputs):
     @staticmethod
     def _check_lengths(results: dict) -> None:
         lengths = {k: len(results[k]) for k in ROW_KEYS if k in results}
-        missing = 'gt_bboxes' in lengths and 'gt_instances_ids' not in lengths
+        missing = 'gt_bboxes' in lengths and PERSON_IDS_KEY not in lengths
         if missing or len(set(lengths.values())) > 1:
             raise ValueError(
                 f'PackPersonSearchInputs: {lengths} in '

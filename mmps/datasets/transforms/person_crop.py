@@ -5,7 +5,7 @@ from mmdet.datasets.transforms import RandomCrop
 
 from mmps.registry import TRANSFORMS
 
-from .annotations import select_people
+from .annotations import PERSON_IDS_KEY, select_people
 
 
 @TRANSFORMS.register_module()
@@ -42,13 +42,13 @@ class PersonRandomCrop(RandomCrop):
         before = results['gt_bboxes'].areas.numpy()
         # mmdet drops rows silently; their places tell which ones stayed.
         places = np.arange(len(before))
-        ids = results['gt_instances_ids']
-        results['gt_instances_ids'] = places
+        person_ids = results[PERSON_IDS_KEY]
+        results[PERSON_IDS_KEY] = places
         cropped = super()._crop_data(results, crop_size, allow_negative_crop)
         if cropped is None:
             return None
-        kept = cropped['gt_instances_ids']
-        cropped['gt_instances_ids'] = ids[kept]
+        kept = cropped[PERSON_IDS_KEY]
+        cropped[PERSON_IDS_KEY] = person_ids[kept]
         boxes = cropped['gt_bboxes'].clone()
         boxes.clip_(cropped['img_shape'])
         # The relative slack lets a whole box pass min_visible=1.

@@ -5,6 +5,8 @@ from mmcv.transforms import BaseTransform
 
 from mmps.registry import TRANSFORMS
 
+from .annotations import PERSON_IDS_KEY
+
 
 @TRANSFORMS.register_module()
 class KeepPersonIds(BaseTransform):
@@ -38,12 +40,12 @@ class KeepPersonIds(BaseTransform):
             What the transform returns, person ids in step.
         """
         for frame in (results, *results.get('mix_results', ())):
-            frame['gt_bboxes_labels'] = frame['gt_instances_ids'].copy()
+            frame['gt_bboxes_labels'] = frame[PERSON_IDS_KEY].copy()
         results = self.inner(results)
         if results is not None:
-            ids = np.asarray(results['gt_bboxes_labels'], dtype=np.int64)
-            results['gt_instances_ids'] = ids
-            results['gt_bboxes_labels'] = np.zeros_like(ids)
+            person_ids = np.asarray(results['gt_bboxes_labels'], np.int64)
+            results[PERSON_IDS_KEY] = person_ids
+            results['gt_bboxes_labels'] = np.zeros_like(person_ids)
         return results
 
     def __repr__(self) -> str:

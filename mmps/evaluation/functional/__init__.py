@@ -2,7 +2,6 @@
 
 from .context import ContextMatching
 from .detection import DetectionResult, evaluate_detection
-from .galleries import PROTOCOLS, SearchTask, build_tasks
 from .inspection import RankList, rank_list, similarity_histogram
 from .open_set import OpenSetThreshold, calibrate_threshold
 from .protocol import describe_protocol
@@ -13,7 +12,8 @@ from .report import (
     results_to_dict,
 )
 from .sampling import sample_gallery
-from .search import SearchProblem, SearchResult, evaluate_search
+from .search_evaluation import ProtocolResult, SearchProblem, evaluate_search
+from .search_tasks import PROTOCOLS, SearchTask, build_tasks
 
 __all__ = [
     'PROTOCOLS',
@@ -22,7 +22,7 @@ __all__ = [
     'OpenSetThreshold',
     'RankList',
     'SearchProblem',
-    'SearchResult',
+    'ProtocolResult',
     'SearchTask',
     'build_tasks',
     'calibrate_threshold',

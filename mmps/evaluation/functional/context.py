@@ -10,9 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from mmps.structures import SearchGroundTruth, SearchPredictions, ranges
+from mmps.structures import (
+    SearchGroundTruth,
+    SearchPredictions,
+    ranges,
+    splits_from_counts,
+)
 
-from .boxes import paired_iou, same_frame_pairs
+from .paired_boxes import paired_iou, same_frame_pairs
 from .ranking import gallery_table
 
 
@@ -61,19 +66,19 @@ class ContextMatcher:
         settings: ContextMatching,
     ) -> None:
         self.settings = settings
-        self.splits = preds.frame_splits
+        self.frame_splits = preds.frame_splits
         self.counts = np.diff(preds.frame_splits)
         self.embeddings = preds.embeddings
         self.query_embeddings = preds.query_embeddings
-        queries, dets = same_frame_pairs(truth.query_frames, self.splits)
+        queries, dets = same_frame_pairs(truth.query_frames, self.frame_splits)
         iou = paired_iou(truth.query_bboxes[queries], preds.bboxes[dets])
         other = iou <= settings.same_person_iou
         queries, dets = queries[other], dets[other]
         # Best-scored first; equal scores stay in the frame's order.
         order = np.lexsort((-preds.scores[dets], queries))
         self.company = dets[order]
-        self.company_splits = np.searchsorted(
-            queries[order], np.arange(truth.num_queries + 1)
+        self.company_splits = splits_from_counts(
+            np.bincount(queries, minlength=truth.num_queries)
         )
 
     def __call__(
@@ -99,11 +104,11 @@ class ContextMatcher:
         num_frames = len(self.counts)
         pairs = np.unique(rows * num_frames + det_frames[dets])
         rows, frames = np.divmod(pairs, max(num_frames, 1))
-        firsts = np.searchsorted(rows, np.arange(len(queries) + 1))
+        starts = splits_from_counts(np.bincount(rows, minlength=len(queries)))
         for row, query in enumerate(queries):
-            near = frames[firsts[row] : firsts[row + 1]]
+            near = frames[starts[row] : starts[row + 1]]
             counts = self.counts[near]
-            dets = ranges(self.splits[near], counts)
+            dets = ranges(self.frame_splits[near], counts)
             graph = self._group(query) @ self.embeddings[dets].T.astype(float)
             graph = graph.astype(np.float32)
             graph[0] = sims[row, dets]
@@ -122,7 +127,7 @@ class ContextMatcher:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Rows and detections of the k1 most similar ones of every row."""
         k1 = self.settings.k1
-        values, table = gallery_table(sims, in_gallery, self.splits)
+        values, table = gallery_table(sims, in_gallery, self.frame_splits)
         last = max(0, values.shape[1] - k1)
         bound = values[:, last : last + 1]
         if bound.size:

@@ -5,9 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.metrics import average_precision_score
 
-from mmps.structures import SearchGroundTruth, SearchPredictions
+from mmps.structures import (
+    SearchGroundTruth,
+    SearchPredictions,
+    frame_of_rows,
+)
 
-from .boxes import first_of_best, paired_iou, same_frame_pairs
+from .paired_boxes import first_of_best, paired_iou, same_frame_pairs
 
 _MATCH_IOU = 0.5
 
@@ -66,8 +70,7 @@ def evaluate_detection(
     preds = preds.align(truth)
     preds = preds.select(preds.scores >= score_thr)
     dets, boxes = same_frame_pairs(
-        np.repeat(np.arange(truth.num_frames), np.diff(preds.frame_splits)),
-        truth.frame_splits,
+        frame_of_rows(preds.frame_splits), truth.frame_splits
     )
     iou = paired_iou(preds.bboxes[dets], truth.bboxes[boxes])
     near = iou >= _MATCH_IOU

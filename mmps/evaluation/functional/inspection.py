@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .galleries import SearchTask
-from .search import SearchProblem
+from .search_evaluation import SearchProblem
+from .search_tasks import SearchTask
 
 _CHUNK_SIZE = 2_000_000
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from mmps.structures import SearchGroundTruth, SearchPredictions
 
-from .galleries import REGULAR, build_tasks
-from .search import SearchProblem
+from .search_evaluation import SearchProblem
+from .search_tasks import REGULAR, build_tasks
 
 _CHUNK_SIZE = 2_000_000
 

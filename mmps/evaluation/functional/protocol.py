@@ -5,11 +5,11 @@ from typing import Any
 
 from .context import ContextMatching
 from .report import main_result
-from .search import SearchResult
+from .search_evaluation import ProtocolResult
 
 
 def describe_protocol(
-    results: dict[str, SearchResult],
+    results: dict[str, ProtocolResult],
     score_thr: float = 0.01,
     cbgm: ContextMatching | None = None,
 ) -> dict[str, Any]:

@@ -11,28 +11,28 @@ from mmps.structures import frame_of_rows, ranges
 
 
 def gallery_table(
-    sims: np.ndarray, in_gallery: np.ndarray, splits: np.ndarray
+    sims: np.ndarray, in_gallery: np.ndarray, frame_splits: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Similarities of each row's gallery, side by side.
 
     Args:
         sims: (B, N) similarity of each row to every detection.
         in_gallery: (B, F) bool, the frames of each row's gallery.
-        splits: (F + 1,) offsets of the frames' detections.
+        frame_splits: (F + 1,) offsets of the frames' detections.
 
     Returns:
         (B, W) similarities, -inf in cells without a detection of the
         gallery, and (B, W) the detection of each cell, rising in a row.
     """
-    counts = np.diff(splits)
+    counts = np.diff(frame_splits)
     sizes = in_gallery @ counts
     if 2 * sizes.sum() > sims.size:
-        inside = np.take(in_gallery, frame_of_rows(splits), axis=1)
+        inside = np.take(in_gallery, frame_of_rows(frame_splits), axis=1)
         values = np.where(inside, sims, sims.dtype.type(-np.inf))
         return values, np.broadcast_to(np.arange(sims.shape[1]), sims.shape)
     # Small galleries: pick their detections out.
     rows, frames = np.nonzero(in_gallery)
-    columns = ranges(splits[frames], counts[frames])
+    columns = ranges(frame_splits[frames], counts[frames])
     rows = np.repeat(rows, counts[frames])
     values = np.full((len(sims), sizes.max(initial=0)), -np.inf, sims.dtype)
     dets = np.zeros(values.shape, dtype=np.int64)
@@ -43,7 +43,7 @@ def gallery_table(
 
 
 def sorted_gallery(
-    sims: np.ndarray, in_gallery: np.ndarray, splits: np.ndarray
+    sims: np.ndarray, in_gallery: np.ndarray, frame_splits: np.ndarray
 ) -> np.ndarray:
     """Sort the similarities of each row's gallery.
 
@@ -52,7 +52,7 @@ def sorted_gallery(
     Returns:
         (B, W) rising; rows with fewer than W detections start with -inf.
     """
-    values, _ = gallery_table(sims, in_gallery, splits)
+    values, _ = gallery_table(sims, in_gallery, frame_splits)
     values.sort(axis=1)
     return values
 

@@ -5,12 +5,12 @@ from typing import Any
 
 from .context import ContextMatching
 from .detection import DetectionResult
-from .search import SearchResult
+from .search_evaluation import ProtocolResult
 
 _DEFAULT_GALLERY = '100'
 
 
-def main_result(results: dict[str, SearchResult]) -> SearchResult:
+def main_result(results: dict[str, ProtocolResult]) -> ProtocolResult:
     """The result that is quoted without a name.
 
     CUHK-SYSU's gallery of 100 where it was evaluated, else the first.
@@ -25,7 +25,7 @@ def main_result(results: dict[str, SearchResult]) -> SearchResult:
 
 
 def metrics_of(
-    results: dict[str, SearchResult], detection: DetectionResult
+    results: dict[str, ProtocolResult], detection: DetectionResult
 ) -> dict[str, float]:
     """Put all figures under flat names, as a metric returns them.
 
@@ -49,7 +49,7 @@ def metrics_of(
 
 
 def format_results(
-    results: dict[str, SearchResult],
+    results: dict[str, ProtocolResult],
     detection: DetectionResult | None = None,
     cbgm: ContextMatching | None = None,
 ) -> str:
@@ -93,7 +93,7 @@ def format_results(
 
 
 def results_to_dict(
-    results: dict[str, SearchResult],
+    results: dict[str, ProtocolResult],
     detection: DetectionResult | None = None,
     cbgm: ContextMatching | None = None,
 ) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mmps.structures import GallerySet, SearchGroundTruth
+from mmps.structures import GallerySet, SearchGroundTruth, splits_from_counts
 
 
 def sample_gallery(
@@ -53,7 +53,7 @@ def sample_gallery(
         boxes.append(np.full((len(frames[-1]), 4), np.nan, np.float32))
         boxes[-1][: len(shown)] = truth.bboxes[shown]
     return GallerySet(
-        splits=np.cumsum([0, *map(len, frames)]),
+        splits=splits_from_counts([len(part) for part in frames]),
         frames=np.concatenate([np.empty(0, int), *frames]).astype(np.int32),
         bboxes=np.concatenate([np.empty((0, 4), np.float32), *boxes]),
     )

@@ -21,6 +21,7 @@ from mmps.structures import (
     SearchGroundTruth,
     SearchPredictions,
     hash_predictions,
+    splits_from_counts,
 )
 from mmps.utils.device import to_host
 
@@ -273,10 +274,9 @@ def _stack(
     embeddings: np.ndarray,
     query_embeddings: np.ndarray,
 ) -> SearchPredictions:
-    counts = [len(frame) for frame in bboxes]
     return SearchPredictions(
         truth.frame_names,
-        np.concatenate([[0], np.cumsum(counts)]),
+        splits_from_counts([len(frame) for frame in bboxes]),
         np.concatenate(bboxes),
         np.concatenate(scores),
         embeddings,

@@ -17,12 +17,12 @@ from mmps.registry import MODELS
 from ..layers.aggregation import location_centres
 from ..layers.batch_norm import batch_norm
 from ..utils import samples_per_process, true_indices
+from .dense_prediction import DensePredictionMixin
 from .search_boxes import flatten_maps
-from .search_prediction import SearchPredictionMixin
 
 
 @MODELS.register_module()
-class PCNetHead(SearchPredictionMixin, RetinaHead):
+class PCNetHead(DensePredictionMixin, RetinaHead):
     """RetinaNet head that also gives every person an embedding (PCNet).
 
     Point pooling turns the pyramid into re-identification maps F_reid, the
@@ -60,7 +60,7 @@ class PCNetHead(SearchPredictionMixin, RetinaHead):
             Defaults to 'positives'.
         **kwargs: See mmdet's RetinaHead.
 
-    For ``test_cfg`` see :class:`SearchPredictionMixin`.
+    For ``test_cfg`` see :class:`DensePredictionMixin`.
     """
 
     def __init__(

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mmps.registry import MODELS
 
-from ..utils import roi_align, true_indices
+from ..utils import run_roi_align, true_indices
 
 
 @MODELS.register_module()
@@ -175,7 +175,7 @@ class RoIAlignAggregation(BaseModule):
         """As :meth:`CrossScaleAggregation.forward`; f' only sets counts."""
         rois = bbox2roi(list(boxes)).float()
         crops = sum(
-            self.conv(roi_align(align, f, rois))
+            self.conv(run_roi_align(align, f, rois))
             for align, f in zip(self.aligns, feats, strict=True)
         )
         pooled = crops.float().mean((2, 3))

@@ -18,12 +18,12 @@ from mmps.registry import MODELS
 
 from ..layers.reid_features import ReIDFeatures
 from ..utils import for_roi_align
-from .search_prediction import SearchRoIPrediction
+from .roi_prediction import RoIPredictionMixin
 from .stages import check_stages, per_stage
 
 
 @MODELS.register_module()
-class SearchRoIHead(SearchRoIPrediction, BaseRoIHead):
+class SearchRoIHead(RoIPredictionMixin, BaseRoIHead):
     """Detection and re-identification of RoIs, in one or several stages.
 
     It takes the place of the RoI head of any two-stage mmdet detector, with
@@ -51,7 +51,7 @@ class SearchRoIHead(SearchRoIPrediction, BaseRoIHead):
             the stages. Defaults to None, which is 1.
         train_cfg (dict | list[dict], optional): ``assigner`` and ``sampler``
             of every stage, or of each.
-        test_cfg (dict, optional): See :class:`SearchRoIPrediction`.
+        test_cfg (dict, optional): See :class:`RoIPredictionMixin`.
 
     Raises:
         ValueError: Two parts do not go together; the message says why.

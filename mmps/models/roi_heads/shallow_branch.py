@@ -12,7 +12,7 @@ from mmps.registry import MODELS
 
 from ..layers.reid_features import ReIDFeatures
 from ..memories import MemoryReadout
-from ..utils import roi_align
+from ..utils import run_roi_align
 
 
 @MODELS.register_module()
@@ -61,7 +61,7 @@ class AttentiveRoIExtractor(BaseRoIExtractor):
             rois = self.roi_rescale(rois, roi_scale_factor)
         maps = torch.stack(
             [
-                roi_align(layer, feat, rois)
+                run_roi_align(layer, feat, rois)
                 for layer, feat in zip(self.roi_layers, feats, strict=True)
             ],
             1,

@@ -22,7 +22,7 @@ IDS = [3, -1, 0, 7, 5]
 
 def test_load_annotations_from_both_forms() -> None:
     boxes = np.array([[1, 2, 3, 4], [5, 6, 7, 8]], np.float32)
-    arrays = dict(gt_bboxes=boxes, gt_person_ids=np.array([4, -1]))
+    arrays = dict(gt_bboxes=boxes, person_ids=np.array([4, -1]))
     for frame in (dict(arrays), dict(person_annotations=dict(arrays))):
         results = LoadPersonAnnotations()(frame)
         assert isinstance(results['gt_bboxes'], HorizontalBoxes)
@@ -30,15 +30,15 @@ def test_load_annotations_from_both_forms() -> None:
         assert results['gt_instances_ids'].tolist() == [4, -1]
         assert results['gt_bboxes_labels'].tolist() == [0, 0]
         assert results['gt_ignore_flags'].tolist() == [False, False]
-        assert 'gt_person_ids' not in results
+        assert 'person_ids' not in results
         results['gt_bboxes'].translate_([1, 1])
     assert boxes[0, 0] == 1  # the data set's own array is not changed
-    with pytest.raises(KeyError, match='gt_person_ids'):
+    with pytest.raises(KeyError, match='person_ids'):
         LoadPersonAnnotations()(results)
 
 
 def test_load_no_annotations() -> None:
-    empty = dict(gt_bboxes=np.zeros((0, 4)), gt_person_ids=np.zeros(0, int))
+    empty = dict(gt_bboxes=np.zeros((0, 4)), person_ids=np.zeros(0, int))
     results = LoadPersonAnnotations()(empty)
     assert results['gt_bboxes'].tensor.shape == (0, 4)
     assert FilterPersonAnnotations(keep_empty=False)(results) is results
@@ -50,7 +50,7 @@ def test_load_no_annotations() -> None:
 )
 def test_filter(min_size: tuple, kept: list[int]) -> None:
     boxes = [[0, 0, 10, 20], [0, 0, 9, 20], [5, 5, 35, 25]]
-    frame = dict(gt_bboxes=np.array(boxes), gt_person_ids=np.array([4, 5, 6]))
+    frame = dict(gt_bboxes=np.array(boxes), person_ids=np.array([4, 5, 6]))
     results = LoadPersonAnnotations()(frame)
     results = FilterPersonAnnotations(min_size)(results)
     assert results['gt_instances_ids'].tolist() == [4 + i for i in kept]
@@ -60,9 +60,7 @@ def test_filter(min_size: tuple, kept: list[int]) -> None:
 
 
 def test_filter_drops_an_emptied_frame_on_request() -> None:
-    frame = dict(
-        gt_bboxes=np.array([[0, 0, 5, 5]]), gt_person_ids=np.array([4])
-    )
+    frame = dict(gt_bboxes=np.array([[0, 0, 5, 5]]), person_ids=np.array([4]))
     results = LoadPersonAnnotations()(frame)
     drop = FilterPersonAnnotations(min_size=(9, 9), keep_empty=False)
     assert drop(results) is None

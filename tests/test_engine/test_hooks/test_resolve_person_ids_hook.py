@@ -25,13 +25,17 @@ RUNS = itertools.count()
 class ToyPeople(BaseDataset):
     """Eight samples; the person is the index modulo the number of ids."""
 
-    def __init__(self, raw_ids=None, **kwargs):
-        self.raw_ids = raw_ids
-        metainfo = {} if raw_ids is None else dict(raw_person_ids=raw_ids)
+    def __init__(self, raw_person_ids=None, **kwargs):
+        self.raw_person_ids = raw_person_ids
+        metainfo = (
+            {}
+            if raw_person_ids is None
+            else dict(raw_person_ids=raw_person_ids)
+        )
         super().__init__(metainfo=metainfo, serialize_data=False, **kwargs)
 
     def load_data_list(self):
-        count = len(self.raw_ids or [0])
+        count = len(self.raw_person_ids or [0])
         return [dict(value=float(i), person=i % count) for i in range(8)]
 
 
@@ -104,7 +108,7 @@ def evaluation():
     )
 
 
-PEOPLE = dict(type='ToyPeople', raw_ids=(11, 5, 7))
+PEOPLE = dict(type='ToyPeople', raw_person_ids=(11, 5, 7))
 
 
 @pytest.mark.parametrize(
@@ -157,7 +161,9 @@ def test_checkpoint_tests_and_resumes_bit_by_bit(tmp_path):
 
 
 def test_test_run_builds_no_training_data(tmp_path):
-    train = dict(type='ToyPeople', raw_ids=(1, 2), ann_file='missing.json')
+    train = dict(
+        type='ToyPeople', raw_person_ids=(1, 2), ann_file='missing.json'
+    )
     stored = ToySearch()
     stored.memory.resolve((4, 6))
     torch.save(dict(state_dict=stored.state_dict()), tmp_path / 'model.pth')

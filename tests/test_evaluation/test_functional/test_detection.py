@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmps.evaluation.functional import evaluate_detection
-from mmps.testing.search import (
+from mmps.testing.search_problems import (
     noisy_predictions,
     random_ground_truth,
     reorder_frames,

@@ -11,7 +11,7 @@ from mmengine.structures import InstanceData
 
 from mmps.engine.launch import close_processes
 from mmps.evaluation import PersonSearchMetric
-from mmps.testing.search import noisy_predictions, random_ground_truth
+from mmps.testing.search_problems import noisy_predictions, random_ground_truth
 
 FRAMES = 31  # no multiple of the processes: samplers repeat frames
 

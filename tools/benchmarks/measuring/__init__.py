@@ -12,7 +12,7 @@ from .detectors import (
 from .machine import describe_machine
 from .memory import PeakMemory, own_process, peak_memory, status_mib
 from .oim_loop import oim_batch, oim_step
-from .report import Row, read_report, write_report
+from .rows import Row, read_report, write_report
 from .tables import markdown, print_rows, replace_marked
 from .timing import (
     growth_exponent,

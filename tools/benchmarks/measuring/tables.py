@@ -5,13 +5,13 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.table import Table
 
-from .report import Row
+from .rows import Row
 
 HEADER = ('part', 'what', 'ours', 'beside', 'ratio', 'target', 'met')
 BEGIN, END = '<!-- benchmark -->', '<!-- /benchmark -->'
 
 
-def cells(row: Row) -> list[str]:
+def row_texts(row: Row) -> list[str]:
     """The texts of one line, in the order of :data:`HEADER`."""
     beside = ''
     if row.beside is not None:
@@ -44,7 +44,7 @@ def number(value: float) -> str:
 def print_rows(title: str, rows: Iterable[Row], console: Console) -> None:
     """Print a table."""
     table = Table(title=title)
-    lines = [cells(row) for row in rows]
+    lines = [row_texts(row) for row in rows]
     shown = [i for i, _ in enumerate(HEADER) if any(line[i] for line in lines)]
     for i in shown:
         table.add_column(
@@ -68,7 +68,7 @@ def markdown(machine: dict[str, object], rows: Iterable[Row]) -> str:
     ]
     before = None
     for row in rows:
-        part, *rest = cells(row)
+        part, *rest = row_texts(row)
         shown = '' if part == before else part
         lines.append('| ' + ' | '.join([shown, *rest]) + ' |')
         before = part

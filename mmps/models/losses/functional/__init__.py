@@ -4,7 +4,7 @@ All compute in float32 (float64 for float64 input), also under autocast, and
 give an empty result that is tied to the graph for an empty input.
 """
 
-from .boxes import ciou_loss
+from .ciou import ciou_loss
 from .identity import (
     angular_margin,
     hard_negative_loss,

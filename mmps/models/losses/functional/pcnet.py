@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .precision import precise
+from .loss_dtype import precise
 
 
 def distance_loss(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mmps.evaluation.functional import evaluate_search, sample_gallery
 from mmps.structures import GallerySet, SearchGroundTruth, SearchPredictions
-from mmps.testing.search import (
+from mmps.testing.search_problems import (
     noisy_predictions,
     random_ground_truth,
     reorder_frames,
@@ -459,7 +459,7 @@ def test_chunks_do_not_matter(monkeypatch):
     whole = evaluate_search(truth, preds)['10']
     for size in 1, 300, 1000:
         monkeypatch.setattr(
-            'mmps.evaluation.functional.search._CHUNK_SIZE', size
+            'mmps.evaluation.functional.search_evaluation._CHUNK_SIZE', size
         )
         parts = evaluate_search(truth, preds)['10']
         np.testing.assert_array_equal(parts.aps, whole.aps)

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from .precision import precise
+from .loss_dtype import precise
 
 
 def ciou_loss(pred: Tensor, target: Tensor, eps: float = 1e-7) -> Tensor:

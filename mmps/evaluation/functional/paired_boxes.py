@@ -30,19 +30,19 @@ def paired_iou(boxes1: np.ndarray, boxes2: np.ndarray) -> np.ndarray:
 
 
 def same_frame_pairs(
-    frames: np.ndarray, splits: np.ndarray
+    frames: np.ndarray, frame_splits: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Pair each item with every row of its frame.
 
     Args:
         frames: (K,) frame index of each item.
-        splits: (F + 1,) offsets of the frames' rows.
+        frame_splits: (F + 1,) offsets of the frames' rows.
 
     Returns:
         Two (P,) index arrays, item and row; sorted by item, then row.
     """
-    starts = splits[frames]
-    counts = splits[frames + 1] - starts
+    starts = frame_splits[frames]
+    counts = frame_splits[frames + 1] - starts
     return np.repeat(np.arange(len(frames)), counts), ranges(starts, counts)
 
 

@@ -6,7 +6,7 @@ from mmcv.ops import RoIAlign
 
 from mmps.models.layers.aggregation import RoIAlignAggregation
 from mmps.models.roi_heads import AttentiveRoIExtractor
-from mmps.models.utils import for_roi_align, roi_align
+from mmps.models.utils import for_roi_align, run_roi_align
 
 ROIS = torch.tensor([[0, 5, 5, 60, 90.0], [1, 10, 20, 100, 110]])
 
@@ -94,6 +94,6 @@ def test_no_launch_without_rois(x, monkeypatch):
 @pytest.mark.parametrize('num', [0, 2])
 def test_roi_align_on_a_gpu(x, num):
     align = RoIAlign(7, 1 / 8, 2)
-    want = roi_align(align, x, ROIS[:num])
-    got = roi_align(align, x.cuda().bfloat16(), ROIS[:num].cuda())
+    want = run_roi_align(align, x, ROIS[:num])
+    got = run_roi_align(align, x.cuda().bfloat16(), ROIS[:num].cuda())
     torch.testing.assert_close(got.cpu(), want, rtol=0.02, atol=0.02)

@@ -11,6 +11,7 @@ from mmps.structures import (
     SearchPredictions,
     frame_of_rows,
     ranges,
+    splits_from_counts,
 )
 
 
@@ -45,10 +46,9 @@ def random_ground_truth(
         ValueError: There are fewer labelled boxes than queries.
     """
     rng = np.random.default_rng(seed)
-    splits = np.concatenate(
-        [[0], np.cumsum(rng.poisson(people_per_frame, num_frames))]
-    )
-    frames = frame_of_rows(splits)
+    counts = rng.poisson(people_per_frame, num_frames)
+    frame_splits = splits_from_counts(counts)
+    frames = frame_of_rows(frame_splits)
     num = len(frames)
     ids = rng.integers(0, num_ids, num)
     ids[rng.random(num) >= labelled] = -1
@@ -73,7 +73,7 @@ def random_ground_truth(
         camera_ids=np.arange(num_frames) % num_cameras,
         bboxes=boxes.astype(np.float32),
         person_ids=ids,
-        frame_splits=splits,
+        frame_splits=frame_splits,
         query_bboxes=boxes[queries].astype(np.float32),
         query_person_ids=ids[queries],
         query_frames=frames[queries],
@@ -155,7 +155,7 @@ def noisy_predictions(
     counts = np.bincount(frames, minlength=truth.num_frames)
     return SearchPredictions(
         frame_names=list(truth.frame_names),
-        frame_splits=np.concatenate([[0], np.cumsum(counts)]),
+        frame_splits=splits_from_counts(counts),
         bboxes=boxes[order].astype(np.float32),
         scores=scores[order].astype(np.float32),
         embeddings=embeddings[order],
@@ -179,7 +179,7 @@ def reorder_frames(
     rows = ranges(preds.frame_splits[order], counts)
     return SearchPredictions(
         [preds.frame_names[i] for i in order],
-        np.concatenate([[0], np.cumsum(counts)]),
+        splits_from_counts(counts),
         preds.bboxes[rows],
         preds.scores[rows],
         preds.embeddings[rows],

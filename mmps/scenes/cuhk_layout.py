@@ -4,23 +4,18 @@ from pathlib import Path
 
 import numpy as np
 
-from .config import ScenesConfig
-from .matfile import cells, save_mat, struct
+from .layout import Layout
+from .mat_writing import cells, save_mat, struct
+from .scenes_config import ScenesConfig
 from .truth import SplitTruth, choose_queries
 
-__all__ = ['GALLERY_SIZES', 'IMAGE_FOLDER', 'image_name', 'write_annotations']
+__all__ = ['CUHK_LAYOUT', 'GALLERY_SIZES']
 
-IMAGE_FOLDER = 'Image/SSM'
 GALLERY_SIZES = (50, 100, 500, 1000, 2000, 4000)
 _EMPTY = np.zeros((1, 0))
 
 
-def image_name(name: str, number: int) -> str:
-    """Return the file name of frame ``number``, from 0."""
-    return f's{number + 1}.jpg'
-
-
-def write_annotations(
+def _write_annotations(
     root: Path,
     config: ScenesConfig,
     train: SplitTruth,
@@ -44,15 +39,15 @@ def write_annotations(
     images = []
     for truth in (train, test):
         boxes = _whole(truth.boxes, config.size)
-        stops = np.searchsorted(truth.frames, np.arange(len(truth.names) + 1))
         for i, name in enumerate(truth.names):
-            mine = slice(stops[i], stops[i + 1])
+            start, stop = truth.frame_splits[i : i + 2]
+            mine = slice(start, stop)
             hard = truth.hidden[mine] > 0.3
             people = struct(
                 zip(boxes[mine, None], hard.astype(np.uint8), strict=True),
                 ('idlocate', 'ishard'),
             )
-            count = np.array([[stops[i + 1] - stops[i]]])
+            count = np.array([[stop - start]])
             images.append((names[name], count, people))
     images.sort(key=lambda row: int(row[0][1:-4]))
     save_mat(
@@ -98,7 +93,7 @@ def _records(truth: SplitTruth, config, names, boxes: np.ndarray) -> list:
 def _train(truth: SplitTruth, config, names) -> np.ndarray:
     """Return the cell column of identities with the scenes they are in."""
     people = []
-    for person in truth.ids:
+    for person in truth.labelled_person_ids:
         mine = np.flatnonzero(truth.person_ids == person)
         if len(mine) < 2:
             continue  # loaders expect several scenes of everybody
@@ -140,3 +135,10 @@ def _protocol(
             )
         )
     return struct(rows, ('Query', 'Gallery'))
+
+
+CUHK_LAYOUT = Layout(
+    image_folder='Image/SSM',
+    image_name=lambda _, number: f's{number + 1}.jpg',
+    write_annotations=_write_annotations,
+)

@@ -15,27 +15,27 @@ from mmps.structures import (
     frame_of_rows,
 )
 
-from .boxes import (
+from .context import ContextMatcher, ContextMatching
+from .paired_boxes import (
     first_of_best,
     match_threshold,
     paired_iou,
     same_frame_pairs,
 )
-from .context import ContextMatcher, ContextMatching
-from .galleries import REGULAR, SearchTask, build_tasks
 from .ranking import (
     average_precisions,
     first_hit_ranks,
     rank_hits,
     sorted_gallery,
 )
+from .search_tasks import REGULAR, SearchTask, build_tasks
 
 # Similarities held at a time by one worker: 2 million are 24 MB.
 _CHUNK_SIZE = 2_000_000
 
 
 @dataclass
-class SearchResult:
+class ProtocolResult:
     """Accuracy of one protocol on one gallery.
 
     Args:
@@ -109,8 +109,8 @@ class SearchProblem:
         self.truth = truth
         self.preds = preds.select(preds.scores >= det_thr)
         self.det_thr = det_thr
-        self.splits = self.preds.frame_splits
-        self.det_frames = frame_of_rows(self.splits)
+        self.frame_splits = self.preds.frame_splits
+        self.det_frames = frame_of_rows(self.frame_splits)
         self._gallery = self.preds.embeddings.astype(np.float64).T
         self._queries = self.preds.query_embeddings.astype(np.float64)
         _check_lengths(self._gallery.T, self._queries)
@@ -147,7 +147,9 @@ class SearchProblem:
         """
         first, last = np.searchsorted(task.rows, [rows.start, rows.stop])
         boxes = task.bboxes[first:last]
-        pairs, dets = same_frame_pairs(task.frames[first:last], self.splits)
+        pairs, dets = same_frame_pairs(
+            task.frames[first:last], self.frame_splits
+        )
         iou = paired_iou(boxes[pairs], self.preds.bboxes[dets])
         near = (iou > 0) & (iou >= match_threshold(boxes)[pairs])
         pairs, dets = pairs[near], dets[near]
@@ -198,7 +200,7 @@ def evaluate_search(
     protocols: Iterable[str] = (REGULAR,),
     galleries: Iterable[str] | None = None,
     cbgm: ContextMatching | None = None,
-) -> dict[str, SearchResult]:
+) -> dict[str, ProtocolResult]:
     """Evaluate person search as the field does.
 
     Per query: all detections of its gallery are ranked by similarity; in
@@ -260,7 +262,7 @@ def _score_chunk(
         in_gallery = task.in_gallery[rows]
         hit_rows, hit_dets = problem.hits(own, task, rows)
         values = own[hit_rows, hit_dets]
-        gallery = sorted_gallery(own, in_gallery, problem.splits)
+        gallery = sorted_gallery(own, in_gallery, problem.frame_splits)
         above, at_least = rank_hits(gallery, hit_rows, values)
         aps = average_precisions(
             hit_rows, values, at_least, task.num_positives[rows]
@@ -280,7 +282,7 @@ def _score_chunk(
 
 def _result(
     task: SearchTask, det_thr: float, parts: list[tuple[np.ndarray, ...]]
-) -> SearchResult:
+) -> ProtocolResult:
     aps, ranks, found = (
         np.concatenate([part[i] for part in parts])
         if parts
@@ -297,7 +299,7 @@ def _result(
             'find under this protocol and are left out of the means',
             stacklevel=3,
         )
-    return SearchResult(
+    return ProtocolResult(
         name=task.name,
         det_thr=det_thr,
         queries=task.queries[keep],

@@ -20,7 +20,7 @@ def for_roi_align(x: Tensor) -> Tensor:
     return (x.float() if x.dtype == torch.bfloat16 else x).contiguous()
 
 
-def roi_align(layer: RoIAlign, x: Tensor, rois: Tensor) -> Tensor:
+def run_roi_align(layer: RoIAlign, x: Tensor, rois: Tensor) -> Tensor:
     """RoIAlign that takes a map of any precision, and no RoI at all.
 
     CUDA refuses to launch mmcv's kernel without RoIs.

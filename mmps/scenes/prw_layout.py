@@ -4,21 +4,15 @@ from pathlib import Path
 
 import numpy as np
 
-from .config import ScenesConfig
-from .matfile import cells, save_mat, write_bytes
+from .layout import Layout
+from .mat_writing import cells, save_mat, write_bytes
+from .scenes_config import ScenesConfig
 from .truth import SplitTruth, choose_queries
 
-__all__ = ['IMAGE_FOLDER', 'image_name', 'write_annotations']
-
-IMAGE_FOLDER = 'frames'
+__all__ = ['PRW_LAYOUT']
 
 
-def image_name(name: str, number: int) -> str:
-    """Return the file name of a frame; ``number`` is not used here."""
-    return f'{name}.jpg'
-
-
-def write_annotations(
+def _write_annotations(
     root: Path,
     config: ScenesConfig,
     train: SplitTruth,
@@ -43,17 +37,17 @@ def write_annotations(
         ('test', test, 'ID_test2'),
     ):
         rows = np.column_stack([truth.person_ids, truth.boxes]).astype(float)
-        stops = np.searchsorted(truth.frames, np.arange(len(truth.names) + 1))
         for i, name in enumerate(truth.names):
             save_mat(
                 root / 'annotations' / f'{names[name]}.mat',
-                {'box_new': rows[stops[i] : stops[i + 1]]},
+                {'box_new': rows[slice(*truth.frame_splits[i : i + 2])]},
             )
         save_mat(
             root / f'frame_{split}.mat',
             {f'img_index_{split}': cells(truth.names)},
         )
-        save_mat(root / f'{key}.mat', {key: truth.ids[None].astype(float)})
+        person_ids = truth.labelled_person_ids[None].astype(float)
+        save_mat(root / f'{key}.mat', {key: person_ids})
     queries = choose_queries(test, config, per_camera=True)
     lines = [
         f'{test.person_ids[q]} '
@@ -63,3 +57,10 @@ def write_annotations(
     ]
     write_bytes(root / 'query_info.txt', ''.join(lines).encode())
     return {'queries': len(queries)}
+
+
+PRW_LAYOUT = Layout(
+    image_folder='frames',
+    image_name=lambda name, _: f'{name}.jpg',
+    write_annotations=_write_annotations,
+)

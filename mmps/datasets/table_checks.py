@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mmps.structures import UNLABELLED
+from mmps.structures import UNLABELLED, frame_of_rows
 
 from .errors import FaultList
 from .frame_table import FrameTable
@@ -18,11 +18,12 @@ def check_table(table: FrameTable, faults: FaultList) -> None:
         faults: Receives the faults.
     """
     _check_frames(table, faults)
+    box_frames = frame_of_rows(table.frame_splits)
     for row in _bad_boxes(table.bboxes):
-        frame = int(np.searchsorted(table.splits, row, side='right')) - 1
+        frame = box_frames[row]
         faults.add(
             f'{table.box_source[frame]}, frame {table.frame_names[frame]}, '
-            f'box {row - table.splits[frame]}',
+            f'box {row - table.frame_splits[frame]}',
             f'(x1, y1, x2, y2) is {_numbers(table.bboxes[row])}',
             _BOX,
         )
@@ -59,7 +60,7 @@ def _check_queries(table: FrameTable, faults: FaultList) -> None:
     source = table.query_source
     if source and not len(table.query_frames) and not len(faults):
         faults.add(source, 'holds no query', 'at least one')
-    known = np.isin(table.query_raw_ids, table.known_ids())
+    known = np.isin(table.query_raw_person_ids, table.known_raw_person_ids())
     for row in np.flatnonzero(table.query_frames < 0):
         faults.add(
             f'{source}, query {row}',
@@ -67,12 +68,12 @@ def _check_queries(table: FrameTable, faults: FaultList) -> None:
             'a test frame',
         )
     for row in np.flatnonzero(~known):
-        raw_id = table.query_raw_ids[row]
+        raw_person_id = table.query_raw_person_ids[row]
         faults.add(
             f'{source}, query {row}',
             'an unlabelled person'
-            if raw_id == UNLABELLED
-            else f'unknown person id {raw_id}',
+            if raw_person_id == UNLABELLED
+            else f'unknown person id {raw_person_id}',
             'an id that a box of the test split has',
         )
     for row in _bad_boxes(table.query_bboxes):

@@ -2,22 +2,21 @@
 
 Plain numpy containers, shared by data sets, metric, tools and pictures.
 Boxes are ``(x1, y1, x2, y2)`` in pixels of the original image; the boxes of
-all frames are one flat array, cut up by an array of offsets (``splits``).
+all frames are one flat array, cut up by offsets (``frame_splits``).
 """
 
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from .arrays import (
+from .array_checks import (
     check_finite,
     check_range,
-    check_splits,
-    frame_of_rows,
     integers,
     names_list,
     numbers,
 )
+from .frame_splits import check_splits, frame_of_rows
 
 UNLABELLED = -1
 

@@ -15,7 +15,7 @@ from ..utils import boxes_in_input
 from .search_boxes import average_neighbours, flatten_maps
 
 
-class SearchPredictionMixin:
+class DensePredictionMixin:
     """Detections, their embeddings and those of query boxes in one pass.
 
     For a one-class mmdet anchor head whose forward gives scores, deltas,

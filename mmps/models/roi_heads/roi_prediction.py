@@ -14,7 +14,7 @@ from ..utils import boxes_in_input
 from .final_boxes import as_they_are, best_boxes, probability
 
 
-class SearchRoIPrediction:
+class RoIPredictionMixin:
     """Detections, their embeddings and those of query boxes in one pass.
 
     ``test_cfg`` takes mmdet's ``score_thr``, ``nms`` and ``max_per_img``, and

@@ -1,26 +1,6 @@
-"""Checks of arrays, and flat arrays cut up by offsets."""
+"""Checks of arrays."""
 
 import numpy as np
-
-
-def frame_of_rows(splits: np.ndarray) -> np.ndarray:
-    """Expand offsets (F + 1,) to the frame index of each row (N,)."""
-    return np.repeat(np.arange(len(splits) - 1), np.diff(splits))
-
-
-def ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Concatenate ``arange(start, start + count)`` of every pair.
-
-    Args:
-        starts: (K,) first value of each range.
-        counts: (K,) length of each range, 0 allowed.
-
-    Returns:
-        (sum of counts,) int64.
-    """
-    ends = np.cumsum(counts)
-    total = int(ends[-1]) if len(ends) else 0
-    return np.arange(total) + np.repeat(starts - (ends - counts), counts)
 
 
 def names_list(names: list[str] | np.ndarray) -> list[str]:
@@ -107,15 +87,4 @@ def check_range(name: str, array: np.ndarray, size: int) -> None:
         raise ValueError(
             f'{name}: expected indices 0..{size - 1}, got {array.min()}..'
             f'{array.max()}'
-        )
-
-
-def check_splits(name: str, splits: np.ndarray, num_rows: int) -> None:
-    """Raise ValueError unless offsets rise from 0 to ``num_rows``."""
-    if not len(splits) or splits[0] != 0 or (np.diff(splits) < 0).any():
-        raise ValueError(f'{name}: offsets must start at 0 and never fall')
-    if splits[-1] != num_rows:
-        raise ValueError(
-            f'{name}: the last offset is {splits[-1]}, but there are '
-            f'{num_rows} rows'
         )

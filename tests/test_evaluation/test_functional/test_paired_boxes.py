@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mmps.evaluation.functional.boxes import (
+from mmps.evaluation.functional.paired_boxes import (
     first_of_best,
     match_threshold,
     paired_iou,
