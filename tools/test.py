@@ -19,7 +19,7 @@ from mmps.engine.launch import (
 from mmps.utils.config import load_config
 from mmps.utils.errors import UsageError
 from mmps.utils.files import existing_file
-from mmps.utils.setup_env import import_parts
+from mmps.utils.part_imports import import_parts
 
 METRIC = 'mmps.PersonSearchMetric'
 

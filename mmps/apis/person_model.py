@@ -25,7 +25,7 @@ from mmps.gallery import GalleryHeader
 from mmps.utils.config import load_config
 from mmps.utils.device import default_device, to_host
 from mmps.utils.errors import UsageError
-from mmps.utils.setup_env import import_parts
+from mmps.utils.part_imports import import_parts
 
 _GREY = 114
 # Height of a person that was cut out, in the frame it is put into: that of

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mmps.cli.common import CfgOptions, add_trust_arg, run_cli, share
-from mmps.utils.setup_env import import_parts
+from mmps.utils.part_imports import import_parts
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'ray')
 DESCRIPTION = """\

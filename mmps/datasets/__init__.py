@@ -1,6 +1,6 @@
 """Person-search data sets, their samplers and transforms."""
 
-from mmps.utils.setup_env import quiet_imports
+from mmps.utils.part_imports import quiet_imports
 
 with quiet_imports():  # it remarks on data sets that are not installed
     import mmdet.datasets  # noqa: F401

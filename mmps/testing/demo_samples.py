@@ -16,14 +16,14 @@ def demo_search_samples(
     scale: float = 1.0,
     seed: int = 0,
 ) -> tuple[Tensor, list[DetDataSample]]:
-    """Noise images with upright boxes, ids and query boxes.
+    """Noise images with upright boxes, person ids and query boxes.
 
-    mmdet's `demo_mm_inputs` knows neither ids nor one-class data.
+    mmdet's `demo_mm_inputs` knows neither person ids nor one-class data.
 
     Args:
         people (Sequence[int]): Boxes per image. Defaults to (3, 2).
         size (tuple[int, int]): Height and width of the network's input.
-        num_ids (int): Ids are drawn from -1..num_ids - 1.
+        num_ids (int): Person ids are drawn from -1..num_ids - 1.
         queries (Sequence[int]): Query boxes per image, the first people of
             it; empty: the samples have no query_instances.
         scale (float): Input size / original size; queries are in original

@@ -50,18 +50,20 @@ def random_ground_truth(
     frame_splits = splits_from_counts(counts)
     frames = frame_of_rows(frame_splits)
     num = len(frames)
-    ids = rng.integers(0, num_ids, num)
-    ids[rng.random(num) >= labelled] = -1
+    person_ids = rng.integers(0, num_ids, num)
+    person_ids[rng.random(num) >= labelled] = -1
     # A second mention of a person in a frame becomes a stranger.
-    _, first = np.unique(frames * (num_ids + 1) + ids, return_index=True)
+    _, first = np.unique(
+        frames * (num_ids + 1) + person_ids, return_index=True
+    )
     seen = np.zeros(num, dtype=bool)
     seen[first] = True
-    ids[~seen] = -1
+    person_ids[~seen] = -1
     height = rng.uniform(0.05, 0.4, num) * frame_size[1]
     sides = np.stack([height / rng.uniform(2, 3, num), height], axis=1)
     corners = rng.random((num, 2)) * (np.array(frame_size) - sides)
     boxes = np.concatenate([corners, corners + sides], axis=1)
-    known = np.flatnonzero(ids >= 0)
+    known = np.flatnonzero(person_ids >= 0)
     if len(known) < num_queries:
         raise ValueError(
             f'num_queries: {num_queries} asked for, but only {len(known)} '
@@ -72,10 +74,10 @@ def random_ground_truth(
         frame_names=[f'frame_{i:06d}.jpg' for i in range(num_frames)],
         camera_ids=np.arange(num_frames) % num_cameras,
         bboxes=boxes.astype(np.float32),
-        person_ids=ids,
+        person_ids=person_ids,
         frame_splits=frame_splits,
         query_bboxes=boxes[queries].astype(np.float32),
-        query_person_ids=ids[queries],
+        query_person_ids=person_ids[queries],
         query_frames=frames[queries],
     )
 

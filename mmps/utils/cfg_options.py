@@ -29,7 +29,7 @@ from torch.distributed import init_process_group
 from torch.utils.data import DataLoader
 
 from mmps.utils.errors import UsageError
-from mmps.utils.setup_env import quiet_imports
+from mmps.utils.part_imports import quiet_imports
 
 # Taken out of a dict by mmengine before the class sees the rest.
 _BUILD_KEYS = {

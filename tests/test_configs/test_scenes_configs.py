@@ -10,7 +10,7 @@ from mmps.engine.launch import build_runner
 from mmps.models.memories import IdentityMemory
 from mmps.scenes import ScenesConfig, make_scenes
 from mmps.structures import SearchPredictions
-from mmps.utils.setup_env import import_parts
+from mmps.utils.part_imports import import_parts
 
 ROOT = Path(__file__).parents[2] / 'configs'
 CONFIGS = sorted(

@@ -162,7 +162,7 @@ import sys
 sys.modules.update(dict.fromkeys({extras}))
 import mmps.cli.search_commands, mmps.apis.person_searcher, mmps.gallery
 import painted, mmps.gallery.exact, mmps.deploy
-from mmps.utils.setup_env import import_parts
+from mmps.utils.part_imports import import_parts
 import_parts()
 """
     done = subprocess.run(

@@ -173,7 +173,7 @@ def search_run(tmp_path_factory) -> SearchRun:
     from mmps.engine.launch import build_runner
     from mmps.scenes import ScenesConfig, make_scenes
     from mmps.utils.config import load_config
-    from mmps.utils.setup_env import import_parts
+    from mmps.utils.part_imports import import_parts
 
     folder = tmp_path_factory.mktemp('search_run')
     scenes = ScenesConfig(

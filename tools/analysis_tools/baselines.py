@@ -21,7 +21,7 @@ from mmps.evaluation.functional import evaluate_search
 from mmps.structures import SearchGroundTruth, SearchPredictions
 from mmps.utils.config import load_config
 from mmps.utils.errors import UsageError
-from mmps.utils.setup_env import import_parts
+from mmps.utils.part_imports import import_parts
 
 STRIPS = {'mean-colour': 1, 'strips': 10}
 KINDS = (*STRIPS, 'untrained')

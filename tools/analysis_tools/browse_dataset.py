@@ -112,9 +112,10 @@ def draw_frame(
         grown = box + 3 * line * np.array([-1, -1, 1, 1])
         draw_box(image, grown, WHITE, '', 5 * line)
         draw_box(image, grown, RED, f'query {index}', 2 * line, below=True)
-    for box, raw_id in zip(boxes, raw_person_ids.tolist()):
-        color = GREY if raw_id < 0 else id_color(raw_id)
-        draw_box(image, box, color, '' if raw_id < 0 else str(raw_id), line)
+    for box, person_id in zip(boxes, raw_person_ids.tolist()):
+        color = GREY if person_id < 0 else id_color(person_id)
+        text = '' if person_id < 0 else str(person_id)
+        draw_box(image, box, color, text, line)
     return image
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from mmps.cli.common import add_config_args, run_cli
 from mmps.utils.config import load_config
-from mmps.utils.setup_env import import_parts
+from mmps.utils.part_imports import import_parts
 
 
 class PredictionPass(nn.Module):

@@ -21,7 +21,7 @@ from mmps.utils.config import load_config
 from mmps.utils.device import default_device
 from mmps.utils.errors import UsageError
 from mmps.utils.files import existing_file
-from mmps.utils.setup_env import import_parts
+from mmps.utils.part_imports import import_parts
 
 # One colour (BGR) per row of the kernel: the sets that the distance loss
 # draws apart, from head to feet.

@@ -26,7 +26,7 @@ from mmps.datasets import PersonSearchDataset
 from mmps.datasets.from_config import build_dataset, dataset_config
 from mmps.scenes import ScenesConfig, make_scenes
 from mmps.utils.config import load_config
-from mmps.utils.setup_env import import_parts
+from mmps.utils.part_imports import import_parts
 
 from measuring import Row, print_rows, stopwatch, write_report
 

@@ -23,7 +23,7 @@ from mmps.cli.common import run_cli
 from mmps.utils.config import load_config
 from mmps.utils.device import default_device
 from mmps.utils.files import existing_file
-from mmps.utils.setup_env import import_parts
+from mmps.utils.part_imports import import_parts
 
 from measuring import (
     Row,

@@ -24,7 +24,7 @@ from mmps.testing.two_stage import training_loss
 from mmps.utils.config import load_config
 from mmps.utils.device import default_device
 from mmps.utils.files import existing_file
-from mmps.utils.setup_env import import_parts
+from mmps.utils.part_imports import import_parts
 
 from measuring import (
     NUM_IDS,

@@ -34,14 +34,15 @@ def sample_gallery(
     if size < 1:
         raise ValueError(f'gallery size: expected 1 or more, got {size}')
     box_frames = truth.box_frames
-    by_id = np.argsort(truth.person_ids, kind='stable')
-    sorted_ids = truth.person_ids[by_id]
+    by_person = np.argsort(truth.person_ids, kind='stable')
+    sorted_person_ids = truth.person_ids[by_person]
     most = size if max_positives is None else min(size, max_positives)
     frames, boxes = [], []
     for query, person in enumerate(truth.query_person_ids):
         rng = np.random.default_rng([seed, query])
         own = truth.query_frames[query]
-        mine = by_id[slice(*np.searchsorted(sorted_ids, [person, person + 1]))]
+        start, stop = np.searchsorted(sorted_person_ids, [person, person + 1])
+        mine = by_person[start:stop]
         mine = mine[box_frames[mine] != own]
         mine = mine[np.unique(box_frames[mine], return_index=True)[1]]
         shown = rng.permutation(mine)[:most]

@@ -107,12 +107,12 @@ def _implicit_task(truth: SearchGroundTruth, protocol: str) -> SearchTask:
     in_gallery = _camera_mask(truth, queries, protocol)
     in_gallery[queries, truth.query_frames] = False
 
-    by_id = np.argsort(truth.person_ids, kind='stable')
-    sorted_ids = truth.person_ids[by_id]
-    starts = np.searchsorted(sorted_ids, truth.query_person_ids, 'left')
-    ends = np.searchsorted(sorted_ids, truth.query_person_ids, 'right')
+    by_person = np.argsort(truth.person_ids, kind='stable')
+    sorted_person_ids = truth.person_ids[by_person]
+    starts = np.searchsorted(sorted_person_ids, truth.query_person_ids, 'left')
+    ends = np.searchsorted(sorted_person_ids, truth.query_person_ids, 'right')
     rows = np.repeat(queries, ends - starts)
-    boxes = by_id[ranges(starts, ends - starts)]
+    boxes = by_person[ranges(starts, ends - starts)]
     frames = truth.box_frames[boxes]
     keep = in_gallery[rows, frames]
     rows, frames, boxes = rows[keep], frames[keep], boxes[keep]

@@ -293,7 +293,7 @@ class PCNetHead(DensePredictionMixin, RetinaHead):
         """Losses on positive locations (:meth:`positive_locations`)."""
         image, anchor = positives
         boxes = torch.cat([get_box_tensor(s.pos_gt_bboxes) for s in samples])
-        ids = torch.cat(
+        person_ids = torch.cat(
             [
                 gt.person_ids[sample.pos_assigned_gt_inds]
                 for sample, gt in zip(samples, batch_gt_instances, strict=True)
@@ -305,13 +305,13 @@ class PCNetHead(DensePredictionMixin, RetinaHead):
             own.split(counts), boxes.split(counts), feats
         )
         embeddings = self._unit(torch.cat(embeddings), self.reid_norm)
-        positives = samples_per_process(len(ids), ids)
+        positives = samples_per_process(len(person_ids), person_ids)
 
         readout = self.memory(embeddings)
         losses = dict(
             loss_reid=self.loss_reid(
                 readout,
-                ids,
+                person_ids,
                 avg_factor=(
                     positives if self.reid_average == 'positives' else None
                 ),
@@ -321,7 +321,7 @@ class PCNetHead(DensePredictionMixin, RetinaHead):
             losses['loss_tri'] = self.loss_tri(
                 embeddings,
                 self._unit(own, self.own_norm),
-                ids,
+                person_ids,
                 avg_factor=positives,
             )
         if self.loss_dist is not None:
@@ -330,10 +330,10 @@ class PCNetHead(DensePredictionMixin, RetinaHead):
                 boxes[:, 3] - boxes[:, 1],
                 avg_factor=positives,
             )
-        if len(ids) == 0:
+        if len(person_ids) == 0:
             # Distributed training wants every parameter in the graph.
             losses['loss_reid'] = losses['loss_reid'] + self._zero()
-        self.memory.update(embeddings.detach(), ids)
+        self.memory.update(embeddings.detach(), person_ids)
         return losses
 
     def _zero(self) -> Tensor:

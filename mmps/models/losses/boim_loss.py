@@ -71,12 +71,12 @@ class BOIMLoss(OIMLoss):
         self._steps: int | None = None
 
     def sample_losses(
-        self, readout: MemoryReadout, target: Tensor
+        self, readout: MemoryReadout, person_ids: Tensor
     ) -> tuple[Tensor, Tensor]:
         """See :meth:`OIMLoss.sample_losses`."""
         # Asked for first, the cosines serve both terms.
         cosine = readout.cosine[:, : readout.num_ids]
-        loss, counted = super().sample_losses(readout, target)
+        loss, counted = super().sample_losses(readout, person_ids)
         if self.use_density:
             if self.training:
                 self._refresh(readout)
@@ -84,7 +84,7 @@ class BOIMLoss(OIMLoss):
         if self.use_negatives:
             negatives = hard_negative_loss(
                 cosine,
-                target,
+                person_ids,
                 readout.filled[: readout.num_ids],
                 self.sigma,
                 self.beta,

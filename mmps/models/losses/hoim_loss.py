@@ -49,12 +49,12 @@ class HOIMLoss(OIMLoss):
         self.lambda_scale = lambda_scale
 
     def sample_losses(
-        self, readout: MemoryReadout, target: Tensor
+        self, readout: MemoryReadout, person_ids: Tensor
     ) -> tuple[Tensor, Tensor]:
         """See :meth:`OIMLoss.sample_losses`."""
         # Asked for first, with gradient, the cosines serve both terms.
         cosine = None if readout.background is None else readout.cosine
-        loss, counted = super().sample_losses(readout, target)
+        loss, counted = super().sample_losses(readout, person_ids)
         if self.gamma is not None:
             loss = softmax_focal_loss(loss, self.alpha, self.gamma)
         loss = self.lambda_scale * loss

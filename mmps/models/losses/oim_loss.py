@@ -79,10 +79,10 @@ class OIMLoss(nn.Module):
         """
         check_person_ids(self.name, person_ids, len(readout), readout.num_ids)
         # On an accelerator, too, such an id must not hit a queue column.
-        target = person_ids.long().masked_fill(
+        person_ids = person_ids.long().masked_fill(
             person_ids >= readout.num_ids, len(readout.rows)
         )
-        loss, counted = self._losses_of_labelled(readout, target)
+        loss, counted = self._losses_of_labelled(readout, person_ids)
         if log_variance is not None:
             eased = (-log_variance).exp() * loss + log_variance
             loss = eased.masked_fill(~counted, 0)
@@ -95,38 +95,65 @@ class OIMLoss(nn.Module):
         )
 
     def _losses_of_labelled(
-        self, readout: MemoryReadout, target: Tensor
+        self, readout: MemoryReadout, person_ids: Tensor
     ) -> tuple[Tensor, Tensor]:
         # Products of the others are not needed, but an accelerator would
         # have to wait for their number.
-        if target.device.type != 'cpu' or readout.has_cosine:
-            return self.sample_losses(readout, target)
-        rows = (target >= 0).nonzero()[:, 0]
-        some, counted = self.sample_losses(readout.select(rows), target[rows])
+        if person_ids.device.type != 'cpu' or readout.has_cosine:
+            return self.sample_losses(readout, person_ids)
+        rows = (person_ids >= 0).nonzero()[:, 0]
+        some, counted = self.sample_losses(
+            readout.select(rows), person_ids[rows]
+        )
         return (
-            some.new_zeros(len(target)).index_copy(0, rows, some),
-            counted.new_zeros(len(target)).index_copy(0, rows, counted),
+            some.new_zeros(len(person_ids)).index_copy(0, rows, some),
+            counted.new_zeros(len(person_ids)).index_copy(0, rows, counted),
         )
 
     def sample_losses(
-        self, readout: MemoryReadout, target: Tensor
+        self, readout: MemoryReadout, person_ids: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """(N,) losses and the (N,) bool mask of samples that have one."""
+        """Losses of single samples; what a loss of this family overrides.
+
+        On the CPU it is called with the labelled samples alone, unless the
+        readout holds its cosines already; on other devices with all of them.
+
+        Args:
+            readout: The memory's answer to N unit embeddings, from before
+                the step's update.
+            person_ids: (N,) int64, for each sample the row of its own
+                prototype, -1 for unlabelled people.
+
+        Returns:
+            (N,) losses without ``loss_weight``, at least float32, and the
+            (N,) bool mask of the samples that have a loss term: labelled
+            ones whose own column takes part (``readout.valid``). Where the
+            mask is False the loss is 0.
+        """
         if self.margin is None and not readout.has_cosine:
             return memory_cross_entropy(
                 readout.x,
                 readout.rows,
-                target,
+                person_ids,
                 self.temperature,
                 readout.valid,
             )
         cosine = readout.cosine
         if self.margin is not None:
-            cosine = with_margin(cosine, target, readout.filled, *self.margin)
-        return oim_loss(cosine / self.temperature, target, readout.valid)
+            cosine = with_margin(
+                cosine, person_ids, readout.filled, *self.margin
+            )
+        return oim_loss(cosine / self.temperature, person_ids, readout.valid)
 
     def num_averaged(self, counted: Tensor) -> int | Tensor:
-        """How many of the samples the loss is the mean of."""
+        """How many of the samples the loss is the mean of.
+
+        Args:
+            counted: (N,) bool of all samples, see :meth:`sample_losses`.
+
+        Returns:
+            The number on this process, as an int or a () tensor.
+        """
         return counted.sum()
 
 

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 
-def ids_known(raw_person_ids: Tensor) -> bool:
+def person_ids_known(raw_person_ids: Tensor) -> bool:
     """Whether a memory knows the data set's id of its rows."""
     return len(raw_person_ids) > 0 and int(raw_person_ids[0]) >= 0
 
 
-def compare_ids(known: Tensor, raw: Tensor, source: str) -> str | None:
-    """Compare two tables of raw ids; an unknown one fits by its length.
+def compare_person_ids(known: Tensor, raw: Tensor, source: str) -> str | None:
+    """Compare two tables of raw person ids; an unknown one fits by its length.
 
     Args:
         known: (L,) the memory's table.
@@ -27,7 +27,8 @@ def compare_ids(known: Tensor, raw: Tensor, source: str) -> str | None:
         return (
             f'the memory has {len(known)} identities, the {source} {len(raw)}'
         )
-    if not (ids_known(known) and ids_known(raw)) or torch.equal(known, raw):
+    both_known = person_ids_known(known) and person_ids_known(raw)
+    if not both_known or torch.equal(known, raw):
         return None
     row = int((known != raw).nonzero()[0])
     return (
@@ -67,7 +68,7 @@ def compare_state(
                 f'{slots[1]}'
             )
     if len(own['prototypes']):
-        fault = compare_ids(
+        fault = compare_person_ids(
             own['raw_person_ids'], stored['raw_person_ids'], 'checkpoint'
         )
         faults.extend([fault] if fault else [])

@@ -12,7 +12,7 @@ from mmps.models.utils.person_ids import as_raw_person_ids, check_person_ids
 from mmps.registry import MODELS
 
 from ..utils import gather_samples
-from .compatibility import compare_ids, compare_state, ids_known
+from .compatibility import compare_person_ids, compare_state, person_ids_known
 from .readout import MemoryReadout
 
 _UNRESOLVED = (
@@ -105,7 +105,7 @@ class IdentityMemory(nn.Module):
         )
         _require('unfilled', unfilled, unfilled in ('zero', 'mask'))
         _require('on_mismatch', on_mismatch, on_mismatch in ('error', 'reset'))
-        self.configured_ids = num_ids
+        self.configured_num_ids = num_ids
         self.embed_dims = embed_dims
         self.deferred = False
         self._pending: list[tuple[Tensor, Tensor, Tensor | None]] = []
@@ -136,7 +136,7 @@ class IdentityMemory(nn.Module):
             self.register_buffer('background_pointer', torch.tensor(0))
             self.background_rule.allocate(background_size)
         if num_ids != 'auto':
-            self._allocate_ids(num_ids)
+            self._allocate_prototypes(num_ids)
 
     @property
     def num_ids(self) -> int:
@@ -148,7 +148,7 @@ class IdentityMemory(nn.Module):
         """Number of queue slots Q."""
         return len(self.queue)
 
-    def _allocate_ids(self, num_ids: int) -> None:
+    def _allocate_prototypes(self, num_ids: int) -> None:
         rows = self.prototypes
         self.prototypes = rows.new_zeros(num_ids, self.embed_dims)
         self.prototypes_filled = self.queue_filled.new_zeros(num_ids)
@@ -181,17 +181,17 @@ class IdentityMemory(nn.Module):
         """
         raw = as_raw_person_ids('IdentityMemory', raw_person_ids)
         raw = raw.to(self.raw_person_ids.device)
-        if self.configured_ids not in ('auto', len(raw)):
+        if self.configured_num_ids not in ('auto', len(raw)):
             raise ValueError(
-                f'IdentityMemory: num_ids={self.configured_ids} in the '
+                f'IdentityMemory: num_ids={self.configured_num_ids} in the '
                 f'config, but the data set has {len(raw)} labelled '
                 "identities; set num_ids='auto'"
             )
         if self.num_ids == 0:
-            self._allocate_ids(len(raw))
-        elif fault := compare_ids(self.raw_person_ids, raw, 'data set'):
+            self._allocate_prototypes(len(raw))
+        elif fault := compare_person_ids(self.raw_person_ids, raw, 'data set'):
             self._mismatch([fault])
-            self._allocate_ids(len(raw))
+            self._allocate_prototypes(len(raw))
             self.reset()
         self.raw_person_ids = raw
 
@@ -383,8 +383,8 @@ class IdentityMemory(nn.Module):
     def _adopt(self, stored: dict[str, Tensor]) -> None:
         raw = stored['raw_person_ids']
         if self.num_ids == 0:
-            self._allocate_ids(len(raw))
-        if not ids_known(self.raw_person_ids):
+            self._allocate_prototypes(len(raw))
+        if not person_ids_known(self.raw_person_ids):
             self.raw_person_ids.copy_(raw)
 
     def extra_repr(self) -> str:

@@ -41,7 +41,8 @@ class BaseUpdateRule(nn.Module, metaclass=ABCMeta):
             prototypes: (L, D) unit rows, zero where unfilled; changed.
             filled: (L,) bool; changed.
             x: (N, D) embeddings in the dtype of ``prototypes``, N >= 1.
-            person_ids: (N,) int64, -1 for unlabelled.
+            person_ids: (N,) int64, the row of each sample's prototype, -1 for
+                unlabelled people, who must not act.
             usable: (N,) bool, False where x is zero or not finite; such
                 samples must not act.
         """

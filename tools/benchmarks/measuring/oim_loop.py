@@ -16,7 +16,8 @@ def oim_batch() -> tuple[IdentityMemory, nn.Parameter, torch.Tensor]:
     """CUHK-SYSU's memory and the people of a batch of eight images.
 
     Returns:
-        A full memory, (512, 256) unit embeddings and their (512,) ids.
+        A full memory, (512, 256) unit embeddings and their (512,)
+        person ids.
     """
     torch.manual_seed(0)
     memory = IdentityMemory(5532, 256, queue_size=5000)
@@ -25,20 +26,20 @@ def oim_batch() -> tuple[IdentityMemory, nn.Parameter, torch.Tensor]:
         rows, torch.cat((torch.arange(5532), torch.full((5000,), -1)))
     )
     x = nn.Parameter(F.normalize(torch.randn(512, 256), dim=1))
-    ids = torch.randint(-1, 5532, (512,))
-    ids[::3] = -1
-    return memory, x, ids
+    person_ids = torch.randint(-1, 5532, (512,))
+    person_ids[::3] = -1
+    return memory, x, person_ids
 
 
 def oim_step(
-    memory: IdentityMemory, x: nn.Parameter, ids: torch.Tensor
+    memory: IdentityMemory, x: nn.Parameter, person_ids: torch.Tensor
 ) -> dict[str, float]:
     """Time the OIM step, vectorised and as a loop over samples.
 
     Args:
         memory: A full one, of 0.5 momentum and a circular queue.
         x: (n, D) unit embeddings.
-        ids: (n,) their person ids, -1 for unlabelled.
+        person_ids: (n,) contiguous ids, -1 for unlabelled.
 
     Returns:
         Median seconds ``vectorised`` and ``loop``, and their ``ratio``, taken
@@ -51,24 +52,24 @@ def oim_step(
 
     def vectorised() -> torch.Tensor:
         x.grad = None
-        value = oim_loss(memory(x), ids)
+        value = oim_loss(memory(x), person_ids)
         value.backward()
-        memory.update(x.detach(), ids)
+        memory.update(x.detach(), person_ids)
         return value.detach()
 
     def looped() -> torch.Tensor:
         x.grad = None
         table = torch.cat((memory.prototypes, memory.queue))
-        labelled = int((ids >= 0).sum())
+        labelled = int((person_ids >= 0).sum())
         total = 0.0
-        for feature, person in zip(x, ids.tolist()):
+        for feature, person in zip(x, person_ids.tolist()):
             if person >= 0:
                 logits = table @ feature * 30
                 total += torch.logsumexp(logits, 0) - logits[person]
         loss = total / labelled
         loss.backward()
         with torch.no_grad():
-            for feature, person in zip(x, ids.tolist()):
+            for feature, person in zip(x, person_ids.tolist()):
                 if person >= 0:
                     mixed = memory.prototypes[person] + feature
                     memory.prototypes[person] = mixed / mixed.norm()

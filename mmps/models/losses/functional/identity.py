@@ -42,8 +42,12 @@ def oim_loss(
     if valid is not None:
         # Not -inf: without any valid column the softmax would be NaN.
         logits = logits.masked_fill(~valid, torch.finfo(logits.dtype).min)
-    target = person_ids.masked_fill(~counted, -1)
-    loss = F.cross_entropy(logits, target, ignore_index=-1, reduction='none')
+    loss = F.cross_entropy(
+        logits,
+        person_ids.masked_fill(~counted, -1),
+        ignore_index=-1,
+        reduction='none',
+    )
     return loss, counted
 
 
@@ -94,24 +98,25 @@ class _MemoryCrossEntropy(torch.autograd.Function):
     """Cross-entropy of ``x @ rows.T``; a gradient for x only."""
 
     @staticmethod
-    def forward(ctx, x, rows, target, valid):
+    def forward(ctx, x, rows, person_ids, valid):
         exps = x @ rows.T
         if valid is not None:
             # Not -inf: without any valid column the softmax would be NaN.
             exps.masked_fill_(~valid, torch.finfo(exps.dtype).min)
         exps -= exps.amax(1, keepdim=True)
-        own = exps.gather(1, target[:, None]).squeeze(1)
+        own = exps.gather(1, person_ids[:, None]).squeeze(1)
         total = exps.exp_().sum(1)
-        ctx.save_for_backward(exps, total, rows, target)
+        ctx.save_for_backward(exps, total, rows, person_ids)
         return total.log() - own
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad):
-        exps, total, rows, target = ctx.saved_tensors
+        exps, total, rows, person_ids = ctx.saved_tensors
         with torch.autocast(exps.device.type, enabled=False):
             mean = exps @ rows / total[:, None]
-        return (mean - rows[target]) * grad[:, None], None, None, None
+        grad = (mean - rows[person_ids]) * grad[:, None]
+        return grad, None, None, None
 
 
 def with_margin(

@@ -55,7 +55,7 @@ def pcnet_triplet_loss(
     f_prime: Tensor,
     person_ids: Tensor,
     candidates: Tensor,
-    candidate_ids: Tensor,
+    candidate_person_ids: Tensor,
     margin: float = 0.5,
     metric: Literal['euclidean', 'cosine'] = 'euclidean',
     unlabelled: Literal['ignore', 'shared'] = 'ignore',
@@ -76,7 +76,7 @@ def pcnet_triplet_loss(
         f_prime: (P, D) features before aggregation, any length.
         person_ids: (P,) int64 contiguous ids, -1 for unlabelled.
         candidates: (M, D) features that n_j are taken from, any length.
-        candidate_ids: (M,) int64 their ids.
+        candidate_person_ids: (M,) int64, theirs.
         margin: The threshold sigma. Defaults to 0.5.
         metric: ``'euclidean'`` or ``'cosine'``. Defaults to 'euclidean'.
         unlabelled: ``'ignore'``: an unlabelled sample has loss 0 and is
@@ -94,9 +94,9 @@ def pcnet_triplet_loss(
         f = F.normalize(precise(f), dim=1)
         f_prime = F.normalize(precise(f_prime), dim=1)
         others = f @ F.normalize(precise(candidates), dim=1).T
-    is_negative = person_ids[:, None] != candidate_ids
+    is_negative = person_ids[:, None] != candidate_person_ids
     if unlabelled == 'ignore':
-        has_id = (person_ids >= 0)[:, None] & (candidate_ids >= 0)
+        has_id = (person_ids >= 0)[:, None] & (candidate_person_ids >= 0)
         is_negative = is_negative & has_id
     hardest = others.masked_fill(~is_negative, -torch.inf).amax(1)
     gap = hardest - (f * f_prime).sum(1)

@@ -37,7 +37,7 @@ def test_scope_only_on_request():
 def test_importing_says_nothing():
     """In a new process: a second import is silent anyway."""
     code = (
-        'from mmps.utils.setup_env import import_parts; import_parts(); '
+        'from mmps.utils.part_imports import import_parts; import_parts(); '
         'from mmengine.registry import DefaultScope as scope; '
         'assert scope.get_current_instance() is None; '
         'import sys; assert "mmps.models" in sys.modules'
