@@ -2,7 +2,7 @@
 
 import pytest
 
-from mmps.evaluation.functional import ranking, search
+from mmps.evaluation.functional import ranking, search_evaluation
 
 from measuring import read_report
 
@@ -43,7 +43,7 @@ def test_data_set_of_ones_own(cli, tmp_path):
 
 def test_a_difference_is_told(cli, monkeypatch):
     monkeypatch.setattr(
-        search,
+        search_evaluation,
         'average_precisions',
         lambda *args: 0.99 * ranking.average_precisions(*args),
     )

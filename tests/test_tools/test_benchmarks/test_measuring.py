@@ -2,7 +2,9 @@
 
 import io
 import math
+import os
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from mmps.gallery import Matches
 from mmps.models.memories import IdentityMemory
 from mmps.registry import MODELS
 
+import measuring
 from measuring import (
     METHODS,
     NUM_IDS,
@@ -181,7 +184,9 @@ def test_exponent_of_growth():
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='reads /proc')
-def test_memory_that_work_adds(tmp_path):
+def test_memory_that_work_adds(tmp_path, monkeypatch):
+    folder = Path(measuring.__file__).parents[1]
+    monkeypatch.setenv('PYTHONPATH', str(folder), prepend=os.pathsep)
     script = tmp_path / 'work.py'
     script.write_text(
         'import sys\n'
