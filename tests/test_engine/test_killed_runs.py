@@ -13,6 +13,8 @@ import torch
 from mmps.checkpoints.reading import read_checkpoint
 from mmps.scenes import ScenesConfig, make_scenes
 
+from process_group import WARM
+
 ROOT = Path(__file__).parents[2]
 STEPS = 8
 STARTED = 'Checkpoints will be saved'
@@ -108,10 +110,6 @@ class Run:
         )
         self.work_dir = folder / 'work'
         self.log = folder / 'log'
-        self.context = multiprocessing.get_context('forkserver')
-        self.context.set_forkserver_preload(
-            ['mmdet.models', 'mmps.models', 'mmps.datasets', 'mmps.engine']
-        )
 
     def start(self, place: str = '', nth: int = 0) -> multiprocessing.Process:
         argv = [ROOT / 'tools/train.py', self.config, '--resume=auto']
@@ -125,9 +123,7 @@ class Run:
                 argv=[str(word) for word in argv],
             )
         )
-        process = self.context.Process(
-            target=runpy.run_path, args=(str(script),)
-        )
+        process = WARM.Process(target=runpy.run_path, args=(str(script),))
         process.start()
         return process
 

@@ -5,17 +5,15 @@ included. What cannot agree is left out: batch statistics (batch norms are
 frozen) and random sampling of RoIs (all are taken).
 """
 
-import multiprocessing
-
 import pytest
 import torch
 from mmengine.registry import DefaultScope
 from torch.nn.parallel import DistributedDataParallel
 
-from mmps.engine.launch import close_processes
 from mmps.testing import demo_search_samples
 from mmps.testing.two_stage import build, training_loss
 
+from process_group import run_group
 from tiny_methods import TINY_METHODS
 
 # Per step: people per image, images without a label, and who gets which.
@@ -41,14 +39,6 @@ class Loss(torch.nn.Module):
 
 def train(rank, world_size, folder, name):
     """One process: all steps on its shares, then what they made."""
-    torch.set_num_threads(1)
-    if world_size > 1:
-        torch.distributed.init_process_group(
-            'gloo',
-            init_method=f'file://{folder}/store{world_size}',
-            rank=rank,
-            world_size=world_size,
-        )
     with DefaultScope.overwrite_default_scope('mmdet'):
         torch.manual_seed(0)
         detector = build(TINY_METHODS[name]()).train()
@@ -79,24 +69,10 @@ def train(rank, world_size, folder, name):
         losses.append(float(loss) / world_size)
     state = dict(losses=losses, state=detector.state_dict())
     torch.save(state, f'{folder}/{world_size}-{rank}.pt')
-    if world_size > 1:
-        close_processes()
 
 
 def trained(world_size, folder, name):
-    context = multiprocessing.get_context('fork')
-    processes = [
-        context.Process(
-            target=train, args=(rank, world_size, str(folder), name)
-        )
-        for rank in range(world_size)
-    ]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(240)
-        process.kill()
-        assert process.exitcode == 0
+    run_group(world_size, train, folder, name)
     return [
         torch.load(folder / f'{world_size}-{rank}.pt', weights_only=True)
         for rank in range(world_size)

@@ -1,14 +1,15 @@
 """FiniteLossHook: nothing is changed by a loss that is not finite."""
 
 import copy
-import multiprocessing
 import os
 
 import pytest
 import torch
 
 from mmps.engine.hooks import FiniteLossHook
-from mmps.engine.launch import close_processes
+
+from process_group import run_group
+from toy_search import ToySearch, make_runner
 
 
 def state(model, runner):
@@ -151,13 +152,10 @@ def test_options(options, text):
         FiniteLossHook(**options)
 
 
-def train_share(rank, folder, make_runner, model, mode):
+def train_share(rank, world_size, folder, mode):
     """One of two processes; the loss of the second one is spoilt."""
-    torch.set_num_threads(1)
     os.environ['LOCAL_RANK'] = str(rank)
-    torch.distributed.init_process_group(
-        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2
-    )
+    model = ToySearch()
     if rank == 1:
         model.spoil = {3: 'loss_far'}
     hook = FiniteLossHook(mode)
@@ -184,25 +182,11 @@ def train_share(rank, folder, make_runner, model, mode):
         dict(state=model.state_dict(), steps=model.steps, error=error),
         folder / f'{rank}.pt',
     )
-    close_processes()
 
 
 @pytest.mark.parametrize('mode', ['stop', 'skip'])
-def test_processes_agree(tmp_path, make_runner, toy_model, mode):
-    context = multiprocessing.get_context('fork')
-    processes = [
-        context.Process(
-            target=train_share,
-            args=(rank, tmp_path, make_runner, toy_model, mode),
-        )
-        for rank in range(2)
-    ]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(60)
-        process.kill()
-        assert process.exitcode == 0
+def test_processes_agree(tmp_path, mode):
+    run_group(2, train_share, tmp_path, mode)
     one, other = (
         torch.load(tmp_path / f'{rank}.pt', weights_only=True)
         for rank in range(2)

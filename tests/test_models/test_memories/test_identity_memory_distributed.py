@@ -1,13 +1,12 @@
 """IdentityMemory in two processes equals one that sees both batches."""
 
-import multiprocessing
-
 import pytest
 import torch
 import torch.nn.functional as F
 
-from mmps.engine.launch import close_processes
 from mmps.models.memories import IdentityMemory
+
+from process_group import run_group
 
 # Ids per rank: uneven, one id on both, no labelled one, nobody on a rank,
 # nobody at all, more unlabelled people than the queue holds.
@@ -47,38 +46,19 @@ def samples(step, rank):
     return F.normalize(x, dim=1), person_ids
 
 
-def train(rank, folder, rules):
+def train(rank, world_size, folder, rules):
     """One process: apply all steps and store the state after each."""
-    # As in data loader workers: a forked process must not use the pool.
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group(
-        'gloo',
-        init_method=f'file://{folder}/store',
-        rank=rank,
-        world_size=2,
-    )
     memory = IdentityMemory(5, 16, queue_size=6, **RULES[rules])
     states = []
     for step in range(len(STEPS)):
         memory.update(*samples(step, rank), background(step, rank))
         states.append({k: v.clone() for k, v in memory.state_dict().items()})
     torch.save(states, f'{folder}/{rank}.pt')
-    close_processes()
 
 
 @pytest.mark.parametrize('rules', RULES)
 def test_two_processes_equal_one(tmp_path, rules):
-    context = multiprocessing.get_context('fork')
-    processes = [
-        context.Process(target=train, args=(rank, str(tmp_path), rules))
-        for rank in range(2)
-    ]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(60)
-        process.kill()
-        assert process.exitcode == 0
+    run_group(2, train, tmp_path, rules)
     ranks = [
         torch.load(tmp_path / f'{rank}.pt', weights_only=True)
         for rank in range(2)

@@ -1,13 +1,10 @@
 """Two processes train one model: no parameter is missing, memories agree."""
 
-import multiprocessing
-
 import pytest
 import torch
 from mmengine.registry import DefaultScope
 from torch.nn.parallel import DistributedDataParallel
 
-from mmps.engine.launch import close_processes
 from mmps.testing import demo_search_samples
 from mmps.testing.two_stage import (
     build,
@@ -16,6 +13,8 @@ from mmps.testing.two_stage import (
     tiny_two_stage,
     training_loss,
 )
+
+from process_group import run_group
 
 
 def model(name):
@@ -66,12 +65,8 @@ class Loss(torch.nn.Module):
         return training_loss(self.detector.loss(inputs, samples))
 
 
-def train(rank, folder, name):
+def train(rank, world_size, folder, name):
     """One process: two steps, then its memories and gradients."""
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group(
-        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2
-    )
     with DefaultScope.overwrite_default_scope('mmdet'):
         detector = model(name).train()
     wrapped = DistributedDataParallel(Loss(detector), broadcast_buffers=False)
@@ -91,22 +86,11 @@ def train(rank, folder, name):
         },
     }
     torch.save(state, f'{folder}/{rank}.pt')
-    close_processes()
 
 
 @pytest.mark.parametrize('name', ['hoim', 'ugas-seqnet'])
 def test_two_processes_agree(tmp_path, name):
-    context = multiprocessing.get_context('fork')
-    processes = [
-        context.Process(target=train, args=(rank, str(tmp_path), name))
-        for rank in range(2)
-    ]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(120)
-        process.kill()
-        assert process.exitcode == 0
+    run_group(2, train, tmp_path, name)
     one, other = (
         torch.load(tmp_path / f'{rank}.pt', weights_only=True)
         for rank in range(2)
