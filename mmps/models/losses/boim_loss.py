@@ -39,6 +39,8 @@ class BOIMLoss(OIMLoss):
         ValueError: An option is out of range.
     """
 
+    needs_cosines = True  # for the hard negatives
+
     def __init__(
         self,
         sigma: float = 0.5,
@@ -74,8 +76,6 @@ class BOIMLoss(OIMLoss):
         self, readout: MemoryReadout, person_ids: Tensor
     ) -> tuple[Tensor, Tensor]:
         """See :meth:`OIMLoss.sample_losses`."""
-        # Asked for first, the cosines serve both terms.
-        cosine = readout.cosine[:, : readout.num_ids]
         loss, counted = super().sample_losses(readout, person_ids)
         if self.use_density:
             if self.training:
@@ -83,7 +83,7 @@ class BOIMLoss(OIMLoss):
             loss = self.density * loss
         if self.use_negatives:
             negatives = hard_negative_loss(
-                cosine,
+                readout.cosine[:, : readout.num_ids],
                 person_ids,
                 readout.filled[: readout.num_ids],
                 self.sigma,

@@ -36,6 +36,8 @@ class HOIMLoss(OIMLoss):
         **kwargs: See :class:`OIMLoss`.
     """
 
+    needs_cosines = True  # for p_fg
+
     def __init__(
         self,
         alpha: float = 0.25,
@@ -52,21 +54,18 @@ class HOIMLoss(OIMLoss):
         self, readout: MemoryReadout, person_ids: Tensor
     ) -> tuple[Tensor, Tensor]:
         """See :meth:`OIMLoss.sample_losses`."""
-        # Asked for first, with gradient, the cosines serve both terms.
-        cosine = None if readout.background is None else readout.cosine
         loss, counted = super().sample_losses(readout, person_ids)
         if self.gamma is not None:
             loss = softmax_focal_loss(loss, self.alpha, self.gamma)
         loss = self.lambda_scale * loss
-        if cosine is not None:
-            with torch.no_grad():
-                logits = person_logits(
-                    cosine,
-                    readout.valid,
-                    readout.background,
-                    readout.background_valid,
-                    self.temperature,
-                )
+        if readout.background is not None:
+            logits = person_logits(
+                readout.cosine.detach(),
+                readout.valid,
+                readout.background.detach(),
+                readout.background_valid,
+                self.temperature,
+            )
             loss = logits.softmax(1)[:, 0].square() * loss
         return loss, counted
 

@@ -52,6 +52,15 @@ class OIMLoss(nn.Module):
         self.margin = margin and _as_margin(self.name, **margin)
         self.loss_weight = loss_weight
 
+    @property
+    def needs_cosines(self) -> bool:
+        """Whether :meth:`sample_losses` reads the cosines of its samples.
+
+        Otherwise the cross-entropy is taken with one array in their place,
+        unless the readout is shared.
+        """
+        return self.margin is not None
+
     def forward(
         self,
         readout: MemoryReadout,
@@ -99,7 +108,7 @@ class OIMLoss(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         # Products of the others are not needed, but an accelerator would
         # have to wait for their number.
-        if person_ids.device.type != 'cpu' or readout.has_cosine:
+        if person_ids.device.type != 'cpu' or readout.shared:
             return self.sample_losses(readout, person_ids)
         rows = (person_ids >= 0).nonzero()[:, 0]
         some, counted = self.sample_losses(
@@ -116,7 +125,8 @@ class OIMLoss(nn.Module):
         """Losses of single samples; what a loss of this family overrides.
 
         On the CPU it is called with the labelled samples alone, unless the
-        readout holds its cosines already; on other devices with all of them.
+        readout is shared; on other devices with all of them. One that reads
+        ``readout.cosine`` says so with :attr:`needs_cosines`.
 
         Args:
             readout: The memory's answer to N unit embeddings, from before
@@ -130,7 +140,7 @@ class OIMLoss(nn.Module):
             ones whose own column takes part (``readout.valid``). Where the
             mask is False the loss is 0.
         """
-        if self.margin is None and not readout.has_cosine:
+        if not (self.needs_cosines or readout.shared):
             return memory_cross_entropy(
                 readout.x,
                 readout.rows,

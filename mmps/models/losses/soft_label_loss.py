@@ -22,6 +22,8 @@ class SoftLabelLoss(nn.Module):
         loss_weight: Factor of the loss. Defaults to 1.0.
     """
 
+    needs_cosines = True
+
     def __init__(
         self, temperature: float = 1 / 30, loss_weight: float = 1.0
     ) -> None:

@@ -3,7 +3,7 @@
 from .grouping import IdGroups
 from .identity_memory import IdentityMemory
 from .queue_rules import BaseQueueRule, CircularQueue, SelectiveRefreshQueue
-from .readout import MemoryReadout
+from .readout import MemoryReadout, needs_cosines
 from .update_rules import (
     AdaptiveMomentumUpdate,
     BaseUpdateRule,
@@ -20,4 +20,5 @@ __all__ = [
     'MemoryReadout',
     'MomentumUpdate',
     'SelectiveRefreshQueue',
+    'needs_cosines',
 ]

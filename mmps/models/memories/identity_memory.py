@@ -208,11 +208,13 @@ class IdentityMemory(nn.Module):
             level=logging.WARNING,
         )
 
-    def forward(self, x: Tensor) -> MemoryReadout:
+    def forward(self, x: Tensor, shared: bool = False) -> MemoryReadout:
         """Compare embeddings with the memory as it stands.
 
         Args:
             x: (N, D) unit embeddings of any floating dtype.
+            shared: Whether a part besides the re-id loss needs the cosines,
+                see :class:`MemoryReadout`. Defaults to False.
 
         Returns:
             A snapshot and its products; later updates do not touch them.
@@ -237,6 +239,7 @@ class IdentityMemory(nn.Module):
             queue_pointer=self.queue_pointer.clone(),
             background_rows=background,
             background_valid=background_valid,
+            shared=shared,
         )
 
     def _takes_part(self, filled: Tensor) -> Tensor | None:

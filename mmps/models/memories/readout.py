@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,8 @@ class MemoryReadout:
     when the memory was read. Nothing shares storage with the memory, so an
     update before the backward pass changes nothing here. Products are taken
     when they are asked for, in float32 (float64 for float64 embeddings),
-    also under autocast; they alone carry a gradient.
+    also under autocast; they alone carry a gradient. Where none is needed,
+    detach them: they are kept for those who ask later.
 
     Attributes:
         x: (N, D) unit embeddings.
@@ -29,6 +30,9 @@ class MemoryReadout:
             memory has none.
         background_valid: (B,) bool, its columns that take part; None if all
             do.
+        shared: Whether a part besides the re-id loss needs the cosines
+            (:func:`needs_cosines`). They are then taken once, for all
+            samples; a re-id loss alone may leave samples out, or do without.
     """
 
     x: Tensor
@@ -39,6 +43,7 @@ class MemoryReadout:
     queue_pointer: Tensor
     background_rows: Tensor | None = None
     background_valid: Tensor | None = None
+    shared: bool = False
 
     def __len__(self) -> int:
         """Number of samples N."""
@@ -53,11 +58,6 @@ class MemoryReadout:
     def cosine(self) -> Tensor:
         """(N, L + Q) products with the memory rows; 0 for unfilled ones."""
         return _product(self.x, self.rows)
-
-    @property
-    def has_cosine(self) -> bool:
-        """Whether :attr:`cosine` was taken already."""
-        return 'cosine' in self.__dict__
 
     @cached_property
     def background(self) -> Tensor | None:
@@ -80,6 +80,17 @@ class MemoryReadout:
             if self.__dict__.get(name) is not None:
                 part.__dict__[name] = self.__dict__[name][rows]
         return part
+
+
+def needs_cosines(*parts: nn.Module | None) -> bool:
+    """Whether one of the parts declares that it needs the cosines.
+
+    Args:
+        *parts: Parts that get a :class:`MemoryReadout`, with an attribute
+            ``needs_cosines`` (without one they do not); None for parts that
+            are not configured.
+    """
+    return any(getattr(part, 'needs_cosines', False) for part in parts)
 
 
 def _product(x: Tensor, rows: Tensor) -> Tensor:

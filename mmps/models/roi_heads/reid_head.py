@@ -9,7 +9,7 @@ from torch import Tensor
 from mmps.registry import MODELS
 
 from ..layers.reid_features import ReIDFeatures
-from ..memories import MemoryReadout
+from ..memories import MemoryReadout, needs_cosines
 
 
 @MODELS.register_module()
@@ -115,7 +115,7 @@ class ReIDHead(BaseModule):
             maps: (N, C, H, W) of the RoIs, before and after the shared head;
                 the projection reads the last ones.
             with_readout: Compare all RoIs with the memory, for a classifier
-                that asks it. Defaults to False.
+                that shares the cosines with the loss. Defaults to False.
 
         Returns:
             ReIDFeatures: See there.
@@ -143,14 +143,24 @@ class ReIDHead(BaseModule):
             attention,
             projected,
             # Sampling noise must not enter detection.
-            self.memory(embeddings) if with_readout else None,
+            self.memory(embeddings, shared=True) if with_readout else None,
         )
 
-    def read(self, features: ReIDFeatures, people: Tensor) -> MemoryReadout:
-        """The memory's answer to some RoIs of a batch, (P,) indices."""
+    def read(
+        self, features: ReIDFeatures, people: Tensor, shared: bool = False
+    ) -> MemoryReadout:
+        """The memory's answer to some RoIs of a batch.
+
+        Args:
+            features: Of N RoIs.
+            people: (P,) indices of the RoIs.
+            shared: Whether a part outside this head needs the cosines, see
+                :class:`MemoryReadout`. Defaults to False.
+        """
         sampled = features.sampled is not features.embeddings
         if sampled or features.readout is None:
-            return self.memory(features.sampled[people])
+            shared = shared or needs_cosines(self.loss_attention)
+            return self.memory(features.sampled[people], shared)
         return features.readout.select(people)
 
     def loss(

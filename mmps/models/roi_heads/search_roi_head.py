@@ -17,6 +17,7 @@ from torch import Tensor
 from mmps.registry import MODELS
 
 from ..layers.reid_features import ReIDFeatures
+from ..memories import needs_cosines
 from ..utils import for_roi_align
 from .roi_prediction import RoIPredictionMixin
 from .stages import check_stages, per_stage
@@ -223,9 +224,10 @@ class SearchRoIHead(RoIPredictionMixin, BaseRoIHead):
         people, person_ids, background = _people_and_background(
             samples, truth[0]
         )
-        readout = self.reid_head.read(reid, people)
+        readout = self.reid_head.read(
+            reid, people, shared=needs_cosines(self.shallow)
+        )
         if self.shallow is not None:
-            # First: the deep loss can use the cosines that SD asks for.
             losses.update(
                 self.shallow.loss(x, rois[people], person_ids, readout)
             )

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from mmps.registry import MODELS
 
 from ..layers.reid_features import ReIDFeatures
-from ..memories import MemoryReadout
+from ..memories import MemoryReadout, needs_cosines
 from ..utils import run_roi_align
 
 
@@ -103,6 +103,11 @@ class ShallowBranch(BaseModule):
         if loss_distill is not None:
             self.loss_distill = MODELS.build(loss_distill)
 
+    @property
+    def needs_cosines(self) -> bool:
+        """Whether it reads the cosines of both memories, besides losses."""
+        return needs_cosines(self.loss_distill)
+
     def forward(self, x: Sequence[Tensor], rois: Tensor) -> ReIDFeatures:
         """Levels of the neck and (n, 5) RoIs to embeddings.
 
@@ -139,15 +144,15 @@ class ShallowBranch(BaseModule):
         """
         features = self(x, rois)
         people = torch.arange(len(rois), device=rois.device)
-        readout = self.reid_head.read(features, people)
-        distill = {}
-        if self.loss_distill is not None:
-            # First: the re-id loss can use the cosines that this asks for.
-            distill['loss_distill'] = self.loss_distill(deep, readout)
+        readout = self.reid_head.read(
+            features, people, shared=self.needs_cosines
+        )
         losses = {
             name.replace('loss_', 'loss_shallow_', 1): value
             for name, value in self.reid_head.loss(
                 features, people, person_ids, readout
             ).items()
         }
-        return {**losses, **distill}
+        if self.loss_distill is not None:
+            losses['loss_distill'] = self.loss_distill(deep, readout)
+        return losses

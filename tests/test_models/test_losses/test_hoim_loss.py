@@ -73,6 +73,9 @@ def test_cosines_keep_their_gradient_for_other_losses(seen_memory, unit):
     HOIMLoss(temperature=0.1).sample_losses(readout, torch.tensor([0, -1, 1]))
     (grad,) = torch.autograd.grad(readout.cosine.sum(), x)
     torch.testing.assert_close(grad, readout.rows.sum(0).expand(3, -1))
+    (grad,) = torch.autograd.grad(readout.background.sum(), x)
+    want = readout.background_rows.sum(0).expand(3, -1)
+    torch.testing.assert_close(grad, want)
 
 
 def test_lambda_has_no_gradient(seen_memory, unit):

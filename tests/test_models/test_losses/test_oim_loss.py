@@ -9,10 +9,18 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmps.models.losses import OIMLoss
+from mmps.models.losses import (
+    BOIMLoss,
+    FCLoss,
+    HOIMLoss,
+    OIMLoss,
+    PrototypeGuidanceLoss,
+    SoftLabelLoss,
+)
 from mmps.models.losses import oim_loss as oim_module
 from mmps.models.losses.functional import memory_cross_entropy, oim_loss
-from mmps.models.memories import IdentityMemory
+from mmps.models.memories import IdentityMemory, needs_cosines
+from mmps.models.memories import readout as readout_module
 from mmps.registry import MODELS
 
 
@@ -119,18 +127,62 @@ def test_gradient_under_autocast_is_that_without():
     assert torch.equal(*grads)
 
 
-@pytest.mark.parametrize('cosine_first', [False, True])
-def test_the_same_with_cosines_that_were_taken_before(cosine_first):
+@pytest.mark.parametrize('shared', [False, True])
+def test_the_same_with_shared_cosines(shared):
     memory, person_ids = seen_memory(), torch.tensor([0, 3, -1, 2, 0])
     x = unit(5).requires_grad_()
-    readout = memory(x)
-    if cosine_first:
-        readout.cosine  # noqa: B018
-    loss = OIMLoss(0.1)(readout, person_ids)
+    loss = OIMLoss(0.1)(memory(x, shared), person_ids)
     expected, _ = loop_loss(memory, x, person_ids, 0.1)
     torch.testing.assert_close(loss, expected)
     grads = [torch.autograd.grad(v, x)[0] for v in (loss, expected)]
     torch.testing.assert_close(*grads)
+
+
+@pytest.mark.parametrize('asked_first', [False, True])
+def test_labelled_people_and_one_array_whoever_asked_first(asked_first):
+    person_ids = torch.tensor([0, 3, -1, 2, -1])
+    readout = seen_memory()(unit(5))
+    if asked_first:
+        readout.cosine  # noqa: B018
+    real = oim_module.memory_cross_entropy
+    with mock.patch.object(
+        oim_module, 'memory_cross_entropy', side_effect=real
+    ) as in_place:
+        OIMLoss()(readout, person_ids)
+    assert [len(call.args[0]) for call in in_place.call_args_list] == [3]
+
+
+def test_shared_cosines_are_taken_once_for_everybody():
+    readout = seen_memory()(unit(5), shared=True)
+    with (
+        mock.patch.object(oim_module, 'memory_cross_entropy') as in_place,
+        mock.patch.object(
+            readout_module, '_product', side_effect=readout_module._product
+        ) as product,
+    ):
+        OIMLoss()(readout, torch.tensor([0, 3, -1, 2, -1]))
+        assert readout.cosine.shape == (5, 8)
+    assert not in_place.called
+    assert product.call_count == 1
+
+
+@pytest.mark.parametrize(
+    ('loss', 'expected'),
+    [
+        (OIMLoss(), False),
+        (OIMLoss(margin=dict(m2=0.1)), True),
+        (FCLoss(), True),
+        (BOIMLoss(), True),
+        (HOIMLoss(), True),
+        (SoftLabelLoss(), True),
+        (PrototypeGuidanceLoss(), False),
+        (None, False),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_losses_declare_whether_they_need_cosines(loss, expected):
+    assert needs_cosines(loss) is expected
+    assert needs_cosines(None, loss) is expected
 
 
 def test_gradcheck():

@@ -19,9 +19,7 @@ def memory():
 def test_cosines_are_products_with_every_row(memory):
     x = F.normalize(torch.randn(4, 8), dim=1).requires_grad_()
     readout = memory(x)
-    assert not readout.has_cosine
     cosine = readout.cosine
-    assert readout.has_cosine
     for i in range(4):
         for j, row in enumerate((*memory.prototypes, *memory.queue)):
             want = sum(a * b for a, b in zip(x[i], row))

@@ -1,6 +1,7 @@
 """The RoI head: losses and predictions against loops over RoIs."""
 
 from copy import deepcopy
+from unittest import mock
 
 import pytest
 import torch
@@ -10,6 +11,8 @@ from mmengine.structures import InstanceData
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from mmps.models.losses import oim_loss as oim_module
+from mmps.models.memories import readout as readout_module
 from mmps.registry import MODELS
 from mmps.testing import HALF_DTYPES, demo_search_samples
 from mmps.testing.two_stage import (
@@ -252,6 +255,37 @@ def test_images_without_people_train_every_parameter(name, stages, people):
     total.backward()
     assert [n for n, p in model.named_parameters() if p.grad is None] == []
     assert all(p.grad.isfinite().all() for p in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ('name', 'products', 'in_place'),
+    [
+        ('oim', 0, 1),
+        ('pgsfl', 0, 1),
+        # Cosines and background, of all RoIs for the classifier.
+        ('iidfc', 2, 0),
+        # Of the deep and of the shallow memory, for SD.
+        ('ugas', 2, 0),
+    ],
+)
+def test_cosines_are_taken_once_where_a_part_needs_them(
+    name, products, in_place
+):
+    model = method(name).train()
+    inputs, samples = demo_search_samples((3, 2), SIZE)
+    with (
+        mock.patch.object(
+            readout_module, '_product', side_effect=readout_module._product
+        ) as product,
+        mock.patch.object(
+            oim_module,
+            'memory_cross_entropy',
+            side_effect=oim_module.memory_cross_entropy,
+        ) as cross_entropy,
+    ):
+        model.loss(inputs, samples)
+    assert product.call_count == products
+    assert cross_entropy.call_count == in_place
 
 
 @pytest.mark.parametrize('stages', [1, 2])
