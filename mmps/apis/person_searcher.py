@@ -39,9 +39,17 @@ from .searching import (
     with_retries,
 )
 
-__all__ = ['Detections', 'Match', 'PersonSearcher', 'SearchResult']
+__all__ = [
+    'MIN_BOX_SIDE',
+    'Detections',
+    'Match',
+    'PersonSearcher',
+    'SearchResult',
+]
 
 Image = np.ndarray | str | os.PathLike
+# In pixels; of what is smaller a model sees nothing.
+MIN_BOX_SIDE = 2
 
 
 class PersonSearcher:
@@ -179,7 +187,7 @@ class PersonSearcher:
             (n, D) embeddings.
 
         Raises:
-            UsageError: A box is empty or outside the image.
+            UsageError: A box is too small or outside the image.
         """
         image = _load(image)
         if boxes is None:
@@ -323,24 +331,24 @@ def check_boxes(boxes: Sequence | np.ndarray, image: np.ndarray) -> np.ndarray:
         (n, 4) float32 inside the image.
 
     Raises:
-        UsageError: Not n boxes of 4 finite numbers, or one that is empty or
-            outside the image.
+        UsageError: Not n boxes of 4 finite numbers, or one of which less
+            than :data:`MIN_BOX_SIDE` pixels a side are inside the image.
     """
     try:
-        array = np.asarray(boxes, np.float32).reshape(-1, 4)
+        array = np.asarray(boxes, np.float64).reshape(-1, 4)
     except (TypeError, ValueError) as err:
         raise UsageError(f'box {boxes}: expected x1 y1 x2 y2') from err
     height, width = image.shape[:2]
     cut = array.clip(0, [width, height, width, height])
     sides = cut[:, 2:] - cut[:, :2]
-    bad = ~(np.isfinite(array).all(1) & (sides > 1).all(1))
+    bad = ~(np.isfinite(array).all(1) & (sides >= MIN_BOX_SIDE).all(1))
     if bad.any():
         shown = ' '.join(f'{value:g}' for value in array[bad][0])
         raise UsageError(
             f'box {shown}: expected x1 y1 x2 y2 inside the image of {width} '
-            f'x {height}'
+            f'x {height}, {MIN_BOX_SIDE} pixels apart or more'
         )
-    return cut
+    return cut.astype(np.float32)
 
 
 def _load(image: Image) -> np.ndarray:

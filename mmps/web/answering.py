@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mmps.apis.person_searcher import Match, SearchResult
-from mmps.gallery import Filters
+from mmps.apis.person_searcher import MIN_BOX_SIDE, Match, SearchResult
+from mmps.gallery import Filters, GalleryKeyError
 from mmps.utils.errors import UsageError
 
 from .errors import ApiError
@@ -24,8 +24,6 @@ from .services import Services, frame_info
 _SAME_BOX = 0.5
 # Boxes may leave the picture by rounding.
 _BEYOND = 1.0
-_MIN_BOX = 2.0
-_TRIES = 3
 
 
 def answer(services: Services, request: SearchRequest) -> SearchResponse:
@@ -75,23 +73,22 @@ def _search(
     filters: Filters,
     request: SearchRequest,
 ) -> SearchResult:
-    for _ in range(_TRIES):
-        try:
-            return services.searcher.search_embeddings(
-                embeddings,
-                k=request.k,
-                filters=filters,
-                rerank=request.rerank,
-                expand=request.expand,
-                threshold=request.threshold,
-            )
-        except KeyError:  # a row was removed after it was found
-            continue
-        except UsageError:
-            raise ApiError(
-                422, 'the pictures have nothing in common', 'queries'
-            ) from None
-    raise ApiError(503, 'the gallery is changing, try again')
+    try:
+        return services.searcher.search_embeddings(
+            embeddings,
+            k=request.k,
+            filters=filters,
+            rerank=request.rerank,
+            expand=request.expand,
+            threshold=request.threshold,
+        )
+    except GalleryKeyError:
+        # Rows were removed after they were found, in every try.
+        raise ApiError(503, 'the gallery is changing, try again') from None
+    except UsageError:
+        raise ApiError(
+            422, 'the pictures have nothing in common', 'queries'
+        ) from None
 
 
 def _embedding(
@@ -136,17 +133,18 @@ def _of_box(
         nearest = distances.argmin()
         if distances[nearest] <= _SAME_BOX:
             return embeddings[nearest][None].astype(np.float32)
-    if (box[2:] - box[:2] < _MIN_BOX).any():
+    if (box[2:] - box[:2] < MIN_BOX_SIDE).any():
         raise ApiError(
             422,
-            f'expected x1 < x2 and y1 < y2, {_MIN_BOX:g} pixels apart or more',
+            f'expected x1 < x2 and y1 < y2, {MIN_BOX_SIDE} pixels apart or '
+            'more',
             'bbox',
         )
     image = read()
     height, width = image.shape[:2]
     inside = np.clip(box, 0, [width, height, width, height])
     cut = np.abs(inside - box).max()
-    if cut > _BEYOND or (inside[2:] - inside[:2] < _MIN_BOX).any():
+    if cut > _BEYOND or (inside[2:] - inside[:2] < MIN_BOX_SIDE).any():
         raise ApiError(
             422, f'expected a box in the picture of {width} x {height}', 'bbox'
         )

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from mmps.apis.person_searcher import MIN_BOX_SIDE
+
 from .answering import answer
 from .images import small_crop, to_jpeg
 from .limits import MAX_K, MAX_QUERIES, MAX_SIDE
@@ -83,6 +85,7 @@ def api_routes(services: Services) -> APIRouter:
                 upload_pixels=limits.upload_pixels,
                 queries=MAX_QUERIES,
                 k=MAX_K,
+                box_side=MIN_BOX_SIDE,
             ),
         )
 

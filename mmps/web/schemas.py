@@ -86,6 +86,7 @@ class LimitsInfo(BaseModel):
     upload_pixels: int
     queries: int
     k: int
+    box_side: int = Field(description='least side of a box, in pixels')
 
 
 class Info(BaseModel):

@@ -57,8 +57,7 @@ class Services:
 
     def embed(self, image: np.ndarray, box: np.ndarray) -> np.ndarray:
         """(1, D) embedding of one box."""
-        boxes = box[None].astype(np.float32)
-        return self._on_model(self.searcher.embed, image, boxes)
+        return self._on_model(self.searcher.embed, image, box[None])
 
     def frame(self, frame_id: str) -> Frame:
         """A frame of the gallery by a client's id."""

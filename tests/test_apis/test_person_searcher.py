@@ -10,7 +10,11 @@ from mmps.apis.context_search import (
     match_context,
 )
 from mmps.apis.frame_sources import InputOptions
-from mmps.apis.person_searcher import PersonSearcher, check_boxes
+from mmps.apis.person_searcher import (
+    MIN_BOX_SIDE,
+    PersonSearcher,
+    check_boxes,
+)
 from mmps.apis.searching import search_gallery
 from mmps.evaluation.functional.context import ContextMatcher
 from mmps.gallery import (
@@ -255,6 +259,15 @@ def test_boxes_outside_the_image_are_refused(box):
     image = np.zeros((360, 640, 3), np.uint8)
     with pytest.raises(UsageError, match='expected x1 y1 x2 y2'):
         check_boxes([box], image)
+
+
+@pytest.mark.parametrize('side', [0.5, 1.5, MIN_BOX_SIDE - 0.01])
+def test_boxes_smaller_than_the_least_are_refused(side):
+    image = np.zeros((360, 640, 3), np.uint8)
+    for box in ((8, 8, 8 + side, 50), (8, 8, 50, 8 + side), (-9, 0, side, 9)):
+        with pytest.raises(UsageError, match='2 pixels apart or more'):
+            check_boxes([box], image)
+    assert len(check_boxes([(8, 8, 8 + MIN_BOX_SIDE, 50)], image)) == 1
 
 
 def test_boxes_are_cut_to_the_image():

@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
+from mmps.apis.person_searcher import MIN_BOX_SIDE
+
 
 def upload(client, picture: bytes) -> dict:
     response = client.post('/api/uploads', content=picture)
@@ -41,6 +43,7 @@ def test_info(client, world):
     assert info['model'] == 'painted.py'
     assert info['threshold'] is None
     assert info['limits']['queries'] == 16
+    assert info['limits']['box_side'] == MIN_BOX_SIDE
 
 
 def test_empty_gallery(painted, make_client, picture):

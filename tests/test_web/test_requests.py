@@ -177,7 +177,13 @@ def test_boxes(client, refused, world, picture, box):
 
 def test_boxes_may_leave_the_picture_by_rounding(client, picture):
     key = client.post('/api/uploads', content=picture).json()['id']
-    for box in ([-1, -1, 641, 361], [0, 0, 640, 360], [0.5, 0, 3, 2.5]):
+    for box in (
+        [-1, -1, 641, 361],
+        [0, 0, 640, 360],
+        [0.5, 0, 3, 2.5],
+        # A little less than 2 pixels in single precision.
+        [0.1, 0.1, 2.1, 2.1],
+    ):
         query = {'upload': key, 'bbox': box}
         response = client.post('/api/search', json={'queries': [query]})
         assert response.status_code == 200

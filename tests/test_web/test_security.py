@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from mmps.gallery import GalleryKeyError
 from mmps.utils.errors import UsageError
 from mmps.web import WebLimits, check_bind, create_app, is_loopback, run_server
 
@@ -280,18 +281,20 @@ def test_errors_do_not_leak(painted, make_client, picture, caplog):
 
 def test_rows_that_are_gone_when_they_were_found(client, world, monkeypatch):
     body = {'queries': [{'person': next(iter(world.who))}]}
-    real, left = world.searcher.search_embeddings, [2]
+    real, left = world.gallery.search, [2]
 
     def search(*args, **kwargs):
         left[0] -= 1
         if left[0] >= 0:
-            raise KeyError('no row 7')
+            raise GalleryKeyError('no row 7')
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(world.searcher, 'search_embeddings', search)
+    monkeypatch.setattr(world.gallery, 'search', search)
     assert client.post('/api/search', json=body).status_code == 200
     left[0] = 99
     assert client.post('/api/search', json=body).status_code == 503
+    # It is the searcher that tries again, and nobody else.
+    assert 99 - left[0] == 4
 
 
 def test_pictures_with_nothing_in_common(client, world, monkeypatch):

@@ -5,7 +5,7 @@ import {
   frameText,
 } from './common.js';
 import { noteTimes, setUpFilters, showCameras } from './filters.js';
-import { setUpPicture, show } from './picture.js';
+import { setUpPicture, show, showLimits } from './picture.js';
 import { search, searchAgain, setUpResults, showInfo } from './results.js';
 
 const PAGE = 12; // frames to choose from
@@ -23,6 +23,7 @@ async function refresh() {
     info.model,
   ].filter(Boolean).join(' · ');
   showInfo(info);
+  showLimits(info.limits);
   showCameras(cameras);
   $('choose').disabled = !frames;
   $('filters').hidden = !rows;

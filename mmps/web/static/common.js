@@ -32,7 +32,8 @@ const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
 // ---- the server
 
-export async function api(path, options = {}, tries = 4) {
+// A busy server (503) is asked once more.
+export async function api(path, options = {}, again = true) {
   const headers = new Headers(options.headers);
   const token = sessionStorage.getItem('token');
   if (token) headers.set('Authorization', `Bearer ${token}`);
@@ -46,11 +47,11 @@ export async function api(path, options = {}, tries = 4) {
   if (response.ok) return response;
   if (response.status === 401) {
     await askToken(token);
-    return api(path, options);
+    return api(path, options, again);
   }
-  if (response.status === 503 && tries > 1) {
-    await pause(1000);
-    return api(path, options, tries - 1);
+  if (response.status === 503 && again) {
+    await pause(1000 * Number(response.headers.get('Retry-After') ?? 1));
+    return api(path, options, false);
   }
   const body = await response.json().catch(() => ({}));
   throw new Error(body.error ?? `The server answered ${response.status}`);

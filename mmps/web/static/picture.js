@@ -7,6 +7,7 @@ const state = {
   boxes: [], // from left to right; the drawn one last
   draft: null, // being drawn: { from, box } by pointer, { box } by keys
   search: null,
+  leastSide: 0, // of a box, in pixels
 };
 
 export function place(node, [x1, y1, x2, y2], { width, height }) {
@@ -115,7 +116,7 @@ function finishDraft() {
   const { box } = state.draft;
   dropDraft();
   setDrawing(false);
-  if (box[2] - box[0] < 4 || box[3] - box[1] < 4) {
+  if (Math.min(box[2] - box[0], box[3] - box[1]) < state.leastSide) {
     tell('The box is too small.');
     return;
   }
@@ -188,8 +189,8 @@ function moveDraft([dx, dy], size) {
   let [x1, y1, x2, y2] = state.draft.box;
   const limit = (v, low, high) => Math.min(Math.max(v, low), high);
   if (size) {
-    x2 = limit(x2 + dx * step, x1 + 4, width);
-    y2 = limit(y2 + dy * step, y1 + 4, height);
+    x2 = limit(x2 + dx * step, x1 + state.leastSide, width);
+    y2 = limit(y2 + dy * step, y1 + state.leastSide, height);
   } else {
     const x = limit(dx * step, -x1, width - x2);
     const y = limit(dy * step, -y1, height - y2);
@@ -215,6 +216,10 @@ function stageKey(event) {
     nodes[(next + nodes.length) % nodes.length]?.focus();
   } else return;
   event.preventDefault();
+}
+
+export function showLimits(limits) {
+  state.leastSide = limits.box_side;
 }
 
 // Args: search(queries, thumbs) is called when somebody was chosen.

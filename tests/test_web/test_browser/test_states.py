@@ -28,6 +28,26 @@ def test_errors_are_told(world, visit, tmp_path, file):
         assert not page.text('#error')
 
 
+def test_busy_server_is_asked_once_more(page, file):
+    page.upload(file)
+    page.wait(lambda: len(page.boxes()) == 3)
+    page.js(
+        'const real = window.fetch;'
+        'window.asked = 0;'
+        'window.fetch = (path, ...rest) => {'
+        "  if (!path.endsWith('/search')) return real(path, ...rest);"
+        '  window.asked += 1;'
+        """  const body = JSON.stringify({ error: 'busy, try again' });"""
+        "  const headers = { 'Retry-After': '0.1' };"
+        '  return Promise.resolve(new Response(body,'
+        '    { status: 503, headers }));'
+        '};'
+    )
+    page.boxes()[0].click()
+    page.wait(lambda: page.text('#error') == 'busy, try again.')
+    assert page.js('return window.asked') == 2
+
+
 def test_token(world, visit, file):
     with visit(world, token=TOKEN) as page:
         page.driver.get(page.url)
