@@ -32,9 +32,9 @@ from mmps.apis.parallel_indexing import IndexJob, run_job
 from mmps.apis.person_searcher import PersonSearcher
 from mmps.apis.searching import SearchResult, search_gallery
 from mmps.cli.stored_search import (
-    SearchSettings,
     load_predictions,
     load_test_set,
+    settings_of,
 )
 from mmps.datasets.errors import BadImageError
 from mmps.datasets.from_config import build_dataset, dataset_config
@@ -220,7 +220,7 @@ def calibrate(args: argparse.Namespace) -> None:
     cfg = load_config(args.config, args.cfg_options)
     _, truth = load_test_set(cfg)
     preds = load_predictions(args.predictions, truth)
-    det_thr = SearchSettings.from_config(cfg).det_thr
+    det_thr = settings_of(cfg).det_thr
     found = calibrate_threshold(truth, preds, args.fpir, det_thr)
     with open_gallery(args.gallery) as gallery:
         dim = preds.embeddings.shape[1]

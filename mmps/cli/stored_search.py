@@ -5,7 +5,7 @@ import os
 import sys
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from mmengine.config import Config
@@ -18,63 +18,32 @@ from mmps.evaluation.functional import (
     PROTOCOLS,
     ContextMatching,
     ProtocolResult,
+    SearchSettings,
     SearchTask,
     build_tasks,
-    evaluate_search,
 )
 from mmps.structures import SearchGroundTruth, SearchPredictions
 from mmps.utils.config import load_config
 
 
-@dataclass
-class SearchSettings:
-    """How to search, as ``PersonSearchMetric`` is told.
+def settings_of(cfg: Config) -> SearchSettings:
+    """The settings that the metric of a config has.
 
     Args:
-        det_thr: Lowest score of a detection that is searched.
-        score_thr: Lowest score of a detection that counts for detection.
-        protocols: Of 'regular', 'cross-camera', 'same-camera'.
-        gallery_sizes: Names of galleries; None for all of the data set.
-        cbgm: False, True for the data set's usual k1 and k2, or these two.
+        cfg: A config; one without the metric gives the defaults.
+
+    Raises:
+        ValueError: The metric's settings are out of range.
     """
-
-    det_thr: float = 0.5
-    score_thr: float = 0.01
-    protocols: tuple[str, ...] = ('regular',)
-    gallery_sizes: tuple[str, ...] | None = None
-    cbgm: bool | Mapping[str, int] = False
-
-    @classmethod
-    def from_config(cls, cfg: Config) -> 'SearchSettings':
-        """Read the settings of ``test_evaluator``.
-
-        Args:
-            cfg: A config; one without the metric gives the defaults.
-
-        Raises:
-            ValueError: The metric's settings are out of range.
-        """
-        nodes: Any = cfg.get('test_evaluator') or []
-        if isinstance(nodes, Mapping):
-            nodes = nodes.get('metrics', [nodes])
-        for node in nodes if isinstance(nodes, (list, tuple)) else [nodes]:
-            if str(node.get('type')).endswith(PersonSearchMetric.__name__):
-                names = cls.__dataclass_fields__
-                given = {k: v for k, v in node.items() if k in names}
-                PersonSearchMetric(**given)
-                return cls(**given)
-        return cls()
-
-    def galleries(self) -> tuple[str, ...] | None:
-        """Names of galleries as strings."""
-        sizes = self.gallery_sizes
-        return None if sizes is None else tuple(map(str, sizes))
-
-    def matching(self, truth: SearchGroundTruth) -> ContextMatching | None:
-        """Settings of the re-scoring on this test set, None for none."""
-        if self.cbgm is True:
-            return ContextMatching.default_for(truth)
-        return ContextMatching(**self.cbgm) if self.cbgm else None
+    nodes: Any = cfg.get('test_evaluator') or []
+    if isinstance(nodes, Mapping):
+        nodes = nodes.get('metrics', [nodes])
+    for node in nodes if isinstance(nodes, (list, tuple)) else [nodes]:
+        if str(node.get('type')).endswith(PersonSearchMetric.__name__):
+            names = [field.name for field in fields(SearchSettings)]
+            given = {name: node[name] for name in names if name in node}
+            return PersonSearchMetric(**given).settings
+    return SearchSettings()
 
 
 @dataclass
@@ -103,23 +72,14 @@ class StoredSearch:
     def tasks(self) -> list[SearchTask]:
         """Every protocol on every gallery that is asked for."""
         return build_tasks(
-            self.truth,
-            tuple(self.settings.protocols),
-            self.settings.galleries(),
+            self.truth, self.settings.protocols, self.settings.gallery_sizes
         )
 
     def evaluate(self) -> dict[str, ProtocolResult]:
         """Evaluate these tasks; warnings become lines on stderr."""
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter('always', UserWarning)
-            results = evaluate_search(
-                self.truth,
-                self.preds,
-                det_thr=self.settings.det_thr,
-                protocols=self.settings.protocols,
-                galleries=self.settings.galleries(),
-                cbgm=self.cbgm,
-            )
+            results = self.settings.evaluate(self.truth, self.preds)
         for warning in caught:
             print(f'warning: {warning.message}', file=sys.stderr)
         return results
@@ -234,11 +194,11 @@ def open_search(args: argparse.Namespace) -> StoredSearch:
         ValueError: Data set or predictions are missing or malformed.
     """
     cfg = load_config(args.config, args.cfg_options)
-    settings = SearchSettings.from_config(cfg)
+    settings = settings_of(cfg)
     given: dict[str, Any] = {
         'det_thr': args.det_thr,
-        'protocols': args.protocol and tuple(args.protocol),
-        'gallery_sizes': args.gallery_size and tuple(args.gallery_size),
+        'protocols': args.protocol,
+        'gallery_sizes': args.gallery_size,
         'cbgm': (settings.cbgm or True) if args.cbgm else None,
     }
     if args.cbgm_k:

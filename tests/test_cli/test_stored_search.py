@@ -3,8 +3,12 @@
 import pytest
 from mmengine.config import Config
 
-from mmps.cli.stored_search import SearchSettings, load_test_set
-from mmps.evaluation.functional import ContextMatching, sample_gallery
+from mmps.cli.stored_search import load_test_set, settings_of
+from mmps.evaluation.functional import (
+    ContextMatching,
+    SearchSettings,
+    sample_gallery,
+)
 from mmps.testing.search_problems import random_ground_truth
 
 METRIC = dict(
@@ -27,12 +31,10 @@ METRIC = dict(
     ],
 )
 def test_settings_of_the_metric(evaluator):
-    settings = SearchSettings.from_config(
-        Config({'test_evaluator': evaluator})
-    )
+    settings = settings_of(Config({'test_evaluator': evaluator}))
     assert (settings.det_thr, settings.score_thr) == (0.3, 0.01)
     assert list(settings.protocols) == ['cross-camera']
-    assert settings.galleries() == ('50', 'occlusion')
+    assert settings.gallery_sizes == ('50', 'occlusion')
     truth = random_ground_truth()
     assert settings.matching(truth) == ContextMatching(7, 2)
 
@@ -41,9 +43,9 @@ def test_settings_of_the_metric(evaluator):
     'content', [{}, {'test_evaluator': dict(type='CocoMetric')}]
 )
 def test_defaults_without_the_metric(content):
-    settings = SearchSettings.from_config(Config(content))
+    settings = settings_of(Config(content))
     assert settings == SearchSettings()
-    assert settings.galleries() is None
+    assert settings.gallery_sizes is None
     assert settings.matching(random_ground_truth()) is None
 
 
@@ -58,7 +60,7 @@ def test_usual_context_of_the_data_set():
 def test_bad_settings_in_a_config():
     evaluator = dict(type='mmps.PersonSearchMetric', det_thr=2)
     with pytest.raises(ValueError, match='score_thr <= det_thr <= 1'):
-        SearchSettings.from_config(Config({'test_evaluator': evaluator}))
+        settings_of(Config({'test_evaluator': evaluator}))
 
 
 def test_config_without_a_test_set():

@@ -13,6 +13,7 @@ from .report import (
 )
 from .sampling import sample_gallery
 from .search_evaluation import ProtocolResult, SearchProblem, evaluate_search
+from .search_settings import SearchSettings
 from .search_tasks import PROTOCOLS, SearchTask, build_tasks
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     'RankList',
     'SearchProblem',
     'ProtocolResult',
+    'SearchSettings',
     'SearchTask',
     'build_tasks',
     'calibrate_threshold',

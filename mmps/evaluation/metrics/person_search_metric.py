@@ -8,11 +8,9 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
 from mmps.evaluation.functional import (
-    PROTOCOLS,
-    ContextMatching,
+    SearchSettings,
     describe_protocol,
     evaluate_detection,
-    evaluate_search,
     format_results,
     metrics_of,
 )
@@ -46,21 +44,21 @@ class PersonSearchMetric(BaseMetric):
     stored. It is empty on processes that did not compute them.
 
     Args:
-        det_thr: Detections with a lower score are not searched. Defaults
-            to 0.5.
-        score_thr: Detections with a lower score are dropped altogether;
-            detection AP is taken over the rest. Defaults to 0.01.
-        protocols: Of 'regular', 'cross-camera' and 'same-camera'. Defaults
-            to ('regular',).
-        gallery_sizes: Galleries of the data set by name, such as 100 or
-            'occlusion'. Defaults to None, which is all there are.
-        cbgm: Re-score by context: True for the data set's usual k1 and k2,
-            or ``dict(k1=30, k2=4)``. Defaults to False.
+        det_thr: This and the next four make up the
+            :class:`~mmps.evaluation.functional.SearchSettings`.
+        score_thr: Detections with a lower score are dropped altogether, so
+            that it is at most ``det_thr``.
+        protocols: See there.
+        gallery_sizes: See there.
+        cbgm: See there.
         outfile: Where to store the predictions (``.npz``), for the tools
             that evaluate without a model. Defaults to None.
         collect_device: 'cpu' or 'gpu', see BaseMetric.
         prefix: Of the keys. Defaults to None, which is 'person_search'.
         collect_dir: See BaseMetric.
+
+    Attributes:
+        settings (SearchSettings): How the predictions are judged.
 
     Raises:
         ValueError: An option is out of range or unknown.
@@ -70,9 +68,9 @@ class PersonSearchMetric(BaseMetric):
 
     def __init__(
         self,
-        det_thr: float = 0.5,
-        score_thr: float = 0.01,
-        protocols: Sequence[str] = ('regular',),
+        det_thr: float = SearchSettings.det_thr,
+        score_thr: float = SearchSettings.score_thr,
+        protocols: Sequence[str] = SearchSettings.protocols,
         gallery_sizes: Sequence[int | str] | None = None,
         cbgm: bool | dict = False,
         outfile: str | None = None,
@@ -86,22 +84,14 @@ class PersonSearchMetric(BaseMetric):
                 'PersonSearchMetric: expected 0 <= score_thr <= det_thr <= 1'
                 f', got score_thr={score_thr}, det_thr={det_thr}'
             )
-        unknown = [p for p in protocols if p not in PROTOCOLS]
-        if isinstance(protocols, str) or unknown or not protocols:
-            raise ValueError(
-                f'PersonSearchMetric: protocols is {protocols!r}, expected a '
-                f'list out of {PROTOCOLS}'
-            )
+        self.settings = SearchSettings(
+            det_thr, score_thr, protocols, gallery_sizes, cbgm
+        )
         if outfile is not None and not str(outfile).endswith('.npz'):
             raise ValueError(
                 f'PersonSearchMetric: outfile is {outfile!r}, expected a '
                 'name that ends in .npz'
             )
-        self.det_thr = det_thr
-        self.score_thr = score_thr
-        self.protocols = tuple(protocols)
-        self.gallery_sizes = gallery_sizes
-        self.cbgm = ContextMatching(**cbgm) if isinstance(cbgm, dict) else cbgm
         self.outfile = outfile
         self.record: dict[str, Any] = {}
 
@@ -132,12 +122,12 @@ class PersonSearchMetric(BaseMetric):
                     )
                 fields += [queries['query_indices'], queries['embeddings']]
             bboxes, scores, embeddings, *asked = to_host(*fields)
-            keep = scores >= self.score_thr
+            keep = scores >= self.settings.score_thr
             # Embeddings are most of the memory; without a file only those
             # that will be searched are needed.
-            searched = scores >= (
-                self.det_thr if self.outfile is None else self.score_thr
-            )
+            searched = keep
+            if self.outfile is None:
+                searched = scores >= self.settings.det_thr
             result = dict(
                 img_id=int(sample['img_id']),
                 frame_name=sample.get('frame_name'),
@@ -175,26 +165,17 @@ class PersonSearchMetric(BaseMetric):
         preds = _search_predictions(frames, truth)
         if self.outfile is not None:
             preds.save(self.outfile)
-        cbgm = self.cbgm or None
-        if cbgm is True:
-            cbgm = ContextMatching.default_for(truth)
-        galleries = self.gallery_sizes
-        found = evaluate_search(
-            truth,
-            preds,
-            det_thr=self.det_thr,
-            protocols=self.protocols,
-            galleries=None if galleries is None else map(str, galleries),
-            cbgm=cbgm,
-        )
+        score_thr = self.settings.score_thr
+        cbgm = self.settings.matching(truth)
+        found = self.settings.evaluate(truth, preds)
         detection = evaluate_detection(
-            truth, _detections(frames, truth), self.score_thr
+            truth, _detections(frames, truth), score_thr
         )
         table = format_results(found, detection, cbgm)
         MMLogger.get_current_instance().info(f'person search\n{table}')
 
         self.record = dict(
-            protocol=describe_protocol(found, self.score_thr, cbgm),
+            protocol=describe_protocol(found, score_thr, cbgm),
             predictions=hash_predictions(preds) if self.outfile else None,
         )
         return metrics_of(found, detection)

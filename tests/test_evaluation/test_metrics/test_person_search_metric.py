@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 from mmps.evaluation import PersonSearchMetric
 from mmps.evaluation.functional import (
     ContextMatching,
+    SearchSettings,
     describe_protocol,
     evaluate_detection,
     evaluate_search,
@@ -305,6 +306,7 @@ def test_no_detection_in_any_frame(truth):
         (dict(protocols=['multi']), "protocols is .'multi'., expected a list"),
         (dict(protocols='regular'), 'expected a list out of'),
         (dict(protocols=[]), 'expected a list out of'),
+        (dict(gallery_sizes='50'), "'50', expected a list of names"),
         (dict(outfile='preds.pkl'), 'ends in .npz'),
         (dict(cbgm=dict(k1=0, k2=3)), 'k1 and k2 must be 1 or more'),
     ],
@@ -312,6 +314,12 @@ def test_no_detection_in_any_frame(truth):
 def test_bad_options(options, message):
     with pytest.raises(ValueError, match=message):
         PersonSearchMetric(**options)
+
+
+def test_holds_the_settings_of_a_search():
+    options = dict(det_thr=0.7, protocols=['same-camera'], cbgm=True)
+    assert PersonSearchMetric(**options).settings == SearchSettings(**options)
+    assert PersonSearchMetric().settings == SearchSettings()
 
 
 class Replay(BaseModel):
