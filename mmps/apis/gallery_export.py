@@ -58,7 +58,7 @@ def export_gallery(
             f'{path}: expected a name that ends in .csv, .json, .jpg or .png'
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, lambda file: file.write(data))
+    write_whole(path, data)
     return num
 
 

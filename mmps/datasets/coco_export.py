@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from mmps.structures import GallerySet, frame_of_rows
+from mmps.utils.files import write_whole
 
 from .frame_table import FrameTable
 
@@ -92,7 +93,4 @@ def _xywh(boxes: np.ndarray) -> np.ndarray:
 
 def _write(path: Path, content: dict) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Complete or not at all: an interrupted run leaves no half file.
-    partial = path.with_name(f'.{path.name}.partial')
-    partial.write_text(json.dumps(content), encoding='utf-8')
-    partial.replace(path)
+    write_whole(path, json.dumps(content))

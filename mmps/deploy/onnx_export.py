@@ -117,7 +117,7 @@ def export_onnx(
     result.model.metadata_props.update(metadata or {})
     data = result.model_proto.SerializeToString()
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, lambda file: file.write(data))
+    write_whole(path, data)
 
 
 def require_extra(*names: str) -> None:

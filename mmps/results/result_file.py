@@ -45,7 +45,7 @@ def write_results(path: str | os.PathLike, results: dict[str, Any]) -> None:
     content |= {name: results.get(name) for name in _PARTS}
     content['figures'] = figures
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-    write_whole(path, lambda file: file.write(f'{text}\n'.encode()))
+    write_whole(path, f'{text}\n')
 
 
 def read_results(path: str | os.PathLike) -> dict[str, Any]:

@@ -18,9 +18,9 @@ from rich.progress import (
 )
 
 from mmps.structures import splits_from_counts
+from mmps.utils.files import write_whole
 
 from .cuhk_layout import CUHK_LAYOUT
-from .mat_writing import write_bytes
 from .plan import FramePlan, plan_frames
 from .prw_layout import PRW_LAYOUT
 from .render import SceneRenderer
@@ -107,7 +107,7 @@ def make_scenes(
     }
     work = root / WORK
     work.mkdir(parents=True, exist_ok=True)
-    write_bytes(work / MARKER, to_json(wanted))
+    write_whole(work / MARKER, to_json(wanted))
     (root / layout.image_folder).mkdir(parents=True, exist_ok=True)
     jobs = [
         _Job(
@@ -136,7 +136,7 @@ def make_scenes(
     counts |= layout.write_annotations(
         root, config, splits['train'], splits['test'], names
     )
-    write_bytes(root / MARKER, to_json({**wanted, 'counts': counts}))
+    write_whole(root / MARKER, to_json({**wanted, 'counts': counts}))
     shutil.rmtree(work)
     return ScenesTree(root, config, counts, reused=False)
 
@@ -167,22 +167,20 @@ def _render_job(job: _Job) -> int:
         _, code = cv2.imencode(
             '.jpg', frame.image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
         )
-        write_bytes(job.images / job.names[plan.name], code.tobytes())
+        # Thousands of them, which can be rendered again.
+        write_whole(
+            job.images / job.names[plan.name], code.tobytes(), sync=False
+        )
         for column, value in zip(
             columns,
             (frame.boxes, frame.person_ids, frame.hidden),
             strict=True,
         ):
             column.append(value)
-    part = job.done.with_suffix('.part.npz')
-    np.savez(
-        part,
-        boxes=np.concatenate(columns[0]),
-        ids=np.concatenate(columns[1]),
-        hidden=np.concatenate(columns[2]),
-        counts=[len(person_ids) for person_ids in columns[1]],
-    )
-    os.replace(part, job.done)
+    names = 'boxes', 'ids', 'hidden'
+    arrays = dict(zip(names, map(np.concatenate, columns), strict=True))
+    arrays['counts'] = np.array([len(person_ids) for person_ids in columns[1]])
+    write_whole(job.done, lambda file: np.savez(file, **arrays), sync=False)
     return len(job.plans)
 
 

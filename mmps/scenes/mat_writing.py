@@ -1,7 +1,6 @@
 """MATLAB files whose bytes depend on their content only."""
 
 import io
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,9 @@ from typing import Any
 import numpy as np
 from scipy.io import savemat
 
-__all__ = ['cells', 'save_mat', 'struct', 'write_bytes']
+from mmps.utils.files import write_whole
+
+__all__ = ['cells', 'save_mat', 'struct']
 
 # scipy writes platform and time into these 116 bytes.
 _HEADER = b'MATLAB 5.0 MAT-file, made by mmps'.ljust(116)
@@ -24,14 +25,7 @@ def save_mat(path: Path, values: dict[str, Any]) -> None:
     """
     buffer = io.BytesIO()
     savemat(buffer, values)
-    write_bytes(path, _HEADER + buffer.getvalue()[len(_HEADER) :])
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file that is either whole or not there."""
-    part = path.with_name(path.name + '.part')
-    part.write_bytes(content)
-    os.replace(part, path)
+    write_whole(path, _HEADER + buffer.getvalue()[len(_HEADER) :])
 
 
 def cells(values: Sequence[Any]) -> np.ndarray:

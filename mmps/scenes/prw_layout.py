@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
+from mmps.utils.files import write_whole
+
 from .layout import Layout
-from .mat_writing import cells, save_mat, write_bytes
+from .mat_writing import cells, save_mat
 from .scenes_config import ScenesConfig
 from .truth import SplitTruth, choose_queries
 
@@ -55,7 +57,7 @@ def _write_annotations(
         + f' {test.names[test.frames[q]]}\r\n'
         for q in queries
     ]
-    write_bytes(root / 'query_info.txt', ''.join(lines).encode())
+    write_whole(root / 'query_info.txt', ''.join(lines))
     return {'queries': len(queries)}
 
 

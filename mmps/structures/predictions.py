@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mmps.utils.files import write_whole
+
 from .array_checks import check_finite, names_list, numbers
 from .frame_splits import check_splits, ranges, splits_from_counts
 from .ground_truth import SearchGroundTruth
@@ -80,15 +82,9 @@ class SearchPredictions:
         if path.suffix != '.npz':
             raise ValueError(f'{path}: predictions are written as .npz')
         path.parent.mkdir(parents=True, exist_ok=True)
-        # The ending must stay: savez appends one to any other name.
-        partial = path.with_name(f'.{path.stem}.{os.getpid()}.npz')
-        try:
-            arrays = {f.name: getattr(self, f.name) for f in fields(self)}
-            arrays['frame_names'] = np.asarray(self.frame_names, dtype=np.str_)
-            np.savez(partial, **arrays)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        arrays = {f.name: getattr(self, f.name) for f in fields(self)}
+        arrays['frame_names'] = np.asarray(self.frame_names, dtype=np.str_)
+        write_whole(path, lambda file: np.savez(file, **arrays))
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> 'SearchPredictions':

@@ -31,7 +31,9 @@ def existing_file(path: str, what: str) -> str:
 
 
 def write_whole(
-    path: str | os.PathLike, write: Callable[[BinaryIO], object]
+    path: str | os.PathLike,
+    content: str | bytes | Callable[[BinaryIO], object],
+    sync: bool = True,
 ) -> None:
     """Write a file so that a crash leaves the old one or the new one.
 
@@ -39,7 +41,10 @@ def write_whole(
 
     Args:
         path: The target; a file that is there is replaced.
-        write: Gets the open file.
+        content: Text, which is written as UTF-8, bytes, or a function that
+            gets the open file.
+        sync: Force it to the disk, so that it is whole after a power cut,
+            too. That takes some milliseconds. Defaults to True.
 
     Raises:
         OSError: It cannot be written, such as for want of space; names the
@@ -49,16 +54,23 @@ def write_whole(
     beside = path.with_name(path.name + TEMPORARY)
     try:
         with beside.open('wb') as file:
-            write(file)
+            if callable(content):
+                content(file)
+            else:
+                file.write(
+                    content.encode() if isinstance(content, str) else content
+                )
             file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                os.fsync(file.fileno())
         os.replace(beside, path)
     except BaseException as err:
         beside.unlink(missing_ok=True)
         if isinstance(err, OSError) and err.errno and not err.filename:
             err.filename = str(path)
         raise
-    sync_folder(path.parent)
+    if sync:
+        sync_folder(path.parent)
 
 
 def sync_folder(path: str | os.PathLike) -> None:

@@ -65,7 +65,7 @@ def test_interrupted_save_leaves_the_old_file(preds, tmp_path, monkeypatch):
     before = path.read_bytes()
 
     def cut(file, **arrays):
-        file.write_bytes(b'half')
+        file.write(b'half')
         raise OSError('no space left')
 
     monkeypatch.setattr(np, 'savez', cut)

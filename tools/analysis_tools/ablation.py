@@ -10,6 +10,7 @@ validation. The table is written anew after every run.
 
 import argparse
 import csv
+import io
 import time
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from rich.table import Table
 from mmps.cli.common import run_cli
 from mmps.cli.tool_runs import train
 from mmps.utils.errors import UsageError
-from mmps.utils.files import existing_file
+from mmps.utils.files import existing_file, write_whole
 from mmps.visualization.training import read_scalars
 
 FIGURES = {
@@ -169,16 +170,17 @@ def write(by_seed: dict[str, dict[int, list[float]]], work_dir: Path) -> None:
     rule = ['---', *['---:'] * (len(header) - 1)]
     markdown = [' | '.join(line) for line in (header, rule, *lines[1:])]
     work_dir.mkdir(parents=True, exist_ok=True)
-    (work_dir / 'ablation.md').write_text(
-        ''.join(f'| {line} |\n' for line in markdown)
+    write_whole(
+        work_dir / 'ablation.md', ''.join(f'| {line} |\n' for line in markdown)
     )
-    with (work_dir / 'ablation.csv').open('w', newline='') as file:
-        writer = csv.writer(file)
-        writer.writerow(CSV_HEADER)
-        for name, runs in by_seed.items():
-            for seed, run in runs.items():
-                figures = (f'{value:.3f}' for value in run)
-                writer.writerow([name, seed, *figures])
+    rows = io.StringIO()
+    writer = csv.writer(rows)
+    writer.writerow(CSV_HEADER)
+    for name, runs in by_seed.items():
+        for seed, run in runs.items():
+            figures = (f'{value:.3f}' for value in run)
+            writer.writerow([name, seed, *figures])
+    write_whole(work_dir / 'ablation.csv', rows.getvalue())
     picture(found).savefig(work_dir / 'ablation.png', dpi=120)
     table = Table()
     table.add_column(header[0])
@@ -240,7 +242,7 @@ def main() -> None:
             )
         if not (folder / 'done').is_file():
             minutes = (time.time() - start) / 60
-            (folder / 'done').write_text(f'{minutes:.1f} minutes\n')
+            write_whole(folder / 'done', f'{minutes:.1f} minutes\n')
         report()
     if not todo:
         report()

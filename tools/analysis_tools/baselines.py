@@ -21,6 +21,7 @@ from mmps.evaluation.functional import evaluate_search
 from mmps.structures import SearchGroundTruth, SearchPredictions
 from mmps.utils.config import load_config
 from mmps.utils.errors import UsageError
+from mmps.utils.files import write_whole
 from mmps.utils.part_imports import import_parts
 
 STRIPS = {'mean-colour': 1, 'strips': 10}
@@ -139,7 +140,7 @@ def main() -> None:
         figures = '  '.join(f'{k} {100 * v:5.1f}' for k, v in row.items())
         print(f'{kind:12} {figures}')
     if out:
-        out.write_text(json.dumps(rows, indent=2) + '\n', encoding='utf-8')
+        write_whole(out, json.dumps(rows, indent=2) + '\n')
 
 
 def _unit(x: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 
 import argparse
 import csv
+import io
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from mmps.cli.common import add_config_args, run_cli
 from mmps.datasets.from_config import build_dataset, dataset_config
 from mmps.datasets.statistics import QUANTILES, SplitStatistics, describe
 from mmps.utils.config import load_config
+from mmps.utils.files import write_whole
 
 CAMERA_COLUMNS = ('camera', 'frames', 'boxes', 'labelled boxes', 'ids')
 
@@ -54,10 +56,11 @@ def print_statistics(split: str, stats: SplitStatistics) -> None:
 
 
 def write_csv(path: Path, header: tuple, rows: list) -> None:
-    with open(path, 'w', newline='', encoding='utf-8') as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(rows)
+    table = io.StringIO()
+    writer = csv.writer(table)
+    writer.writerow(header)
+    writer.writerows(rows)
+    write_whole(path, table.getvalue())
 
 
 def plot(stats: dict[str, SplitStatistics], path: Path) -> None:

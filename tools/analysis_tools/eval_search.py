@@ -19,6 +19,7 @@ from mmps.results.result_file import write_results
 from mmps.results.result_record import result_record
 from mmps.structures import hash_predictions
 from mmps.utils.errors import UsageError
+from mmps.utils.files import write_whole
 
 
 def parse_args() -> argparse.Namespace:
@@ -62,7 +63,7 @@ def main() -> None:
     print(format_results(results, detection, cbgm))
     if out:
         text = json.dumps(results_to_dict(results, detection, cbgm), indent=2)
-        out.write_text(text + '\n', encoding='utf-8')
+        write_whole(out, f'{text}\n')
     if args.results:
         figures = metrics_of(results, detection)
         prefix = PersonSearchMetric.default_prefix

@@ -24,7 +24,7 @@ from rich.console import Console
 from mmps.cli.common import run_cli
 from mmps.utils.device import default_device
 from mmps.utils.errors import UsageError
-from mmps.utils.files import existing_file
+from mmps.utils.files import existing_file, write_whole
 
 from measuring import (
     Row,
@@ -176,7 +176,8 @@ def measure(name: str, args: argparse.Namespace) -> tuple[list[Row], int]:
 def write_page(path: str, rows: Iterable[Row], machine: dict) -> None:
     """Replace the table of a page."""
     page = Path(path)
-    page.write_text(replace_marked(page.read_text(), markdown(machine, rows)))
+    text = replace_marked(page.read_text(), markdown(machine, rows))
+    write_whole(page, text)
 
 
 def main() -> int:

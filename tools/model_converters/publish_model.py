@@ -127,7 +127,7 @@ def publish(source: Path, out: Path, trust: bool = False) -> list[Path]:
     stem = out.stem if out.suffix in SUFFIXES else out.name
     paths = [out.with_name(f'{stem}-{digest}{suffix}') for suffix in SUFFIXES]
     for path, content in zip(paths, contents):
-        write_whole(path, lambda file, content=content: file.write(content))
+        write_whole(path, content)
     return paths
 
 

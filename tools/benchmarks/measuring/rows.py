@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from mmps.utils.files import write_whole
+
 TARGETS = {'>=': operator.ge, '<=': operator.le}
 
 
@@ -73,7 +75,7 @@ def write_report(
     """
     lines = [{**asdict(row), 'met': row.met} for row in rows]
     text = json.dumps({'rows': lines, **figures}, indent=1)
-    Path(path).write_text(f'{text}\n')
+    write_whole(path, f'{text}\n')
 
 
 def read_report(path: str | os.PathLike) -> tuple[list[Row], dict[str, Any]]:
