@@ -115,7 +115,8 @@ def main() -> None:
     cfg.load_from, cfg.resume = args.checkpoint, False
     set_launcher(cfg, args.launcher)
     runner = build_runner(cfg, args.trust_checkpoint)
-    runner.register_hook(dict(type='mmps.ResultsHook'))
+    for hook in ('StrictLoadHook', 'ResultsHook'):
+        runner.register_hook(dict(type=f'mmps.{hook}'))
     with lost_workers_explained():
         runner.test()
     close_processes()

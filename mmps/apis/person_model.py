@@ -17,8 +17,8 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import DefaultScope
 from torch import nn
 
-from mmps.checkpoints.loaders import set_checkpoint_loaders
-from mmps.checkpoints.reading import hash_weights, load_weights
+from mmps.checkpoints.loaders import load_weights, set_checkpoint_loaders
+from mmps.checkpoints.reading import hash_weights
 from mmps.datasets.from_config import dataset_config
 from mmps.engine.preparation import prepare_model
 from mmps.gallery import GalleryHeader
@@ -66,8 +66,9 @@ class PersonModel:
 
     Args:
         config: Config file, ``mmps::FOLDER/NAME.py``, or a loaded config.
-        weights: Checkpoint; None keeps the initial weights, which is only
-            good for trials.
+        weights: Checkpoint, a file or an address (see
+            :func:`~mmps.checkpoints.loaders.load_weights`); None keeps the
+            initial weights, which is only good for trials.
         device: Such as 'cuda:0'. Defaults to None, a GPU if there is one.
         det_thr: People with a lower score are left out. Defaults to 0.5.
         trust_checkpoint: Read a checkpoint that holds more than weights and

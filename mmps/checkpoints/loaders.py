@@ -1,6 +1,7 @@
 """mmengine's loading of checkpoints, from anywhere, without running code."""
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -21,10 +22,11 @@ from mmengine.runner import (
     get_torchvision_models,
 )
 from mmengine.runner.checkpoint import _get_mmengine_home
+from torch import nn
 
 from mmps.utils.errors import UsageError
 
-from .reading import read_checkpoint, weights_of
+from .reading import hash_weights, load_state, read_checkpoint, weights_of
 
 # Gives the local file for as long as it is read.
 Finder = Callable[[str], AbstractContextManager]
@@ -46,6 +48,32 @@ def set_checkpoint_loaders(trust: bool = False) -> None:
     for prefixes, find in _SCHEMES.items():
         loader = _loader(find, trust)
         CheckpointLoader.register_scheme(prefixes, loader, force=True)
+
+
+def load_weights(
+    model: nn.Module, source: str | os.PathLike, trust: bool = False
+) -> str:
+    """Load a checkpoint's weights into a model, all of them.
+
+    Args:
+        model: The model, changed in place.
+        source: A file, or an address that mmengine knows: http(s),
+            ``torchvision://``, ``openmmlab://``, ``s3://``, ...
+        trust: See :func:`set_checkpoint_loaders`, which this calls.
+            Defaults to False.
+
+    Returns:
+        SHA-256 of the weights' names and values; the same for a training's
+        checkpoint and for the published one without the optimizer.
+
+    Raises:
+        UsageError: The checkpoint cannot be read or does not fit, see
+            :func:`~mmps.checkpoints.reading.load_state`.
+    """
+    set_checkpoint_loaders(trust)
+    source = os.fspath(source)
+    checkpoint = CheckpointLoader.load_checkpoint(source, 'cpu', 'silent')
+    return hash_weights(load_state(model, checkpoint, source))
 
 
 def _loader(find: Finder, trust: bool) -> Callable[..., dict]:

@@ -68,38 +68,38 @@ def weights_of(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     }
 
 
-def load_weights(
-    model: nn.Module, path: str | os.PathLike, trust: bool = False
-) -> str:
-    """Load a checkpoint's weights into a model, all of them.
+def load_state(
+    model: nn.Module, checkpoint: Mapping[str, Any], source: str
+) -> dict[str, Tensor]:
+    """Load the weights of a checkpoint that was read, all of them.
 
     Args:
         model: The model, changed in place.
-        path: See :func:`read_checkpoint`.
-        trust: See :func:`read_checkpoint`. Defaults to False.
+        checkpoint: See :func:`weights_of`.
+        source: Where it comes from, for messages.
 
     Returns:
-        SHA-256 of the weights' names and values; the same for a training's
-        checkpoint and for the published one without the optimizer.
+        The weights.
 
     Raises:
-        UsageError: Weights are missing or left over, or have other shapes.
+        UsageError: Weights are missing or left over, have other shapes, or
+            are an identity memory of other people.
     """
-    state = weights_of(read_checkpoint(path, trust))
+    state = weights_of(checkpoint)
     try:
         missing, unexpected = model.load_state_dict(state, strict=False)
-    except RuntimeError as err:
+    except (RuntimeError, ValueError) as err:
         raise UsageError(
-            f'checkpoint {path}: does not fit the config '
+            f'checkpoint {source}: does not fit the config '
             f'({" ".join(str(err).split()[:40])})'
         ) from err
     for what, keys in (('lacks', missing), ('has in addition', unexpected)):
         if keys:
             raise UsageError(
-                f'checkpoint {path}: does not fit the config; it {what} '
+                f'checkpoint {source}: does not fit the config; it {what} '
                 f'{len(keys)} weights (first: {", ".join(keys[:3])})'
             )
-    return hash_weights(state)
+    return state
 
 
 def hash_weights(state: Mapping[str, Tensor]) -> str:

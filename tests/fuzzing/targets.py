@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer, MMLogger
 
-from mmps.checkpoints.reading import load_weights
+from mmps.checkpoints.loaders import load_weights
 from mmps.datasets import (
     BadImageError,
     CocoPersonSearchDataset,

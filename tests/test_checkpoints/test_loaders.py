@@ -13,7 +13,8 @@ from mmengine.runner import CheckpointLoader, load_checkpoint
 from torch import nn
 
 from mmps.checkpoints import loaders
-from mmps.checkpoints.loaders import set_checkpoint_loaders
+from mmps.checkpoints.loaders import load_weights, set_checkpoint_loaders
+from mmps.checkpoints.reading import hash_weights
 from mmps.checkpoints.safetensors_file import safetensors_bytes
 from mmps.utils.errors import UsageError
 
@@ -151,6 +152,18 @@ def test_http_is_cached_and_strict(site, tmp_path, state, capsys):
         assert url in str(info.value)
         assert str(site.cache / path.name) in str(info.value)
     assert not marker.exists()
+
+
+def test_all_weights_of_an_address(site, state, capfd):
+    torch.save(dict(state_dict=state), site.folder / 'a.pth')
+    url = f'{site.url}/a.pth'
+    model = Linear()
+    assert load_weights(model, url) == hash_weights(state)
+    assert same(model, state)
+    assert capfd.readouterr().out == ''  # programs print answers there
+    with pytest.raises(UsageError) as info:
+        load_weights(nn.Linear(2, 2), url)
+    assert f'checkpoint {url}: does not fit the config' in str(info.value)
 
 
 def test_what_cannot_be_downloaded_leaves_nothing(site):

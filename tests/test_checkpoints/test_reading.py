@@ -7,9 +7,9 @@ import torch
 from mmengine.logging import HistoryBuffer
 from torch import nn
 
+from mmps.checkpoints.loaders import load_weights
 from mmps.checkpoints.reading import (
     hash_weights,
-    load_weights,
     read_checkpoint,
     weights_of,
 )
@@ -144,6 +144,13 @@ def test_weights_have_to_fit(tmp_path):
         load_weights(nn.Linear(2, 2, bias=False), tmp_path / 'a.pth')
     with pytest.raises(UsageError, match='does not fit .*size mismatch'):
         load_weights(nn.Linear(3, 2), tmp_path / 'a.pth')
+
+
+def test_a_memory_of_other_people_does_not_fit(tmp_path):
+    memory = IdentityMemory(3, 4, queue_size=2)
+    torch.save(memory.state_dict(), tmp_path / 'a.pth')
+    with pytest.raises(UsageError, match=r'a.pth: does not fit .*3'):
+        load_weights(IdentityMemory(5, 4, queue_size=2), tmp_path / 'a.pth')
 
 
 class Bias(nn.Module):

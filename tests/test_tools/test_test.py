@@ -3,9 +3,14 @@
 import json
 
 import pytest
+import torch
 from mmengine.config import Config
 
+from mmps.apis.person_model import PersonModel
+from mmps.checkpoints.reading import read_checkpoint
 from mmps.results.result_file import read_results
+from mmps.utils.config import load_config
+from mmps.utils.errors import UsageError
 
 CHECKPOINT = 'work_dirs/toy/epoch_1.pth'
 
@@ -23,6 +28,62 @@ def test_evaluates_a_checkpoint(trained):
     assert results['seed'] == {'training': 7, 'test': None}
     # Neither metric nor data set are of person search.
     assert results['protocol'] is results['data'] is None
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """The folder of what was downloaded before."""
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path))
+    folder = tmp_path / 'hub' / 'checkpoints'
+    folder.mkdir(parents=True)
+    return folder
+
+
+def test_the_python_interface_loads_the_same(cli, search_run, hub, tmp_path):
+    """Of a training with EMAHook both take the averaged weights."""
+    (hub / 'a.pth').write_bytes(search_run.checkpoint.read_bytes())
+    address = 'https://example.org/a.pth'
+    work = tmp_path / 'eval'
+    for checkpoint in (search_run.checkpoint, address):
+        status, err = cli(
+            'test.py', search_run.config, checkpoint, '--work-dir', work
+        )
+        assert status == 0, err
+    found = [read_results(p) for p in work.glob('*/results.json')]
+    model = PersonModel(load_config(search_run.config), address)
+    assert {r['weights']['sha256'] for r in found} == {model.weights_hash}
+
+
+@pytest.mark.parametrize(
+    ('key', 'change', 'message'),
+    [
+        ('bbox_head.retina_cls.bias', None, 'lacks 1 weights (first: bbox_'),
+        ('bbox_head.more', torch.ones(1), 'has in addition 1 weights (first'),
+        ('bbox_head.retina_cls.bias', torch.ones(7), 'size mismatch for'),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused_as_in_python(
+    cli, search_run, hub, tmp_path, key, change, message
+):
+    data = read_checkpoint(search_run.checkpoint)
+    if change is None:
+        del data['state_dict'][key]
+    else:
+        data['state_dict'][key] = change
+    torch.save(data, tmp_path / 'bad.pth')
+    torch.save(data, hub / 'bad.pth')
+    for bad in (tmp_path / 'bad.pth', 'https://example.org/bad.pth'):
+        work = tmp_path / 'eval'
+        status, err = cli(
+            'test.py', search_run.config, bad, '--work-dir', work
+        )
+        with pytest.raises(UsageError) as info:
+            PersonModel(load_config(search_run.config), bad)
+        assert status == 2
+        assert message in err
+        assert f'checkpoint {bad}: does not fit the config' in err
+        assert err.endswith(f'error: {info.value}\n')
+        assert not list(work.glob('*/results.json'))
 
 
 def test_two_processes_on_cpus(trained, free_port):

@@ -10,15 +10,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from mmdet.apis import init_detector
 from mmengine.dataset import pseudo_collate
 from rich.progress import track
 
-from mmps.checkpoints.loaders import set_checkpoint_loaders
+from mmps.apis.person_model import PersonModel
 from mmps.cli.common import add_config_args, add_trust_arg, run_cli
 from mmps.datasets.from_config import build_dataset, dataset_config
 from mmps.utils.config import load_config
-from mmps.utils.device import default_device
 from mmps.utils.errors import UsageError
 from mmps.utils.files import existing_file
 from mmps.utils.part_imports import import_parts
@@ -92,9 +90,12 @@ def main() -> None:
     if head.get('type') != 'mmps.PCNetHead':
         raise UsageError(f'config {args.config}: has no mmps.PCNetHead')
     cfg.merge_from_dict(dict(model=dict(test_cfg=dict(return_points=True))))
-    device = args.device or default_device()
-    set_checkpoint_loaders(args.trust_checkpoint)
-    model = init_detector(cfg, args.checkpoint, palette='none', device=device)
+    model = PersonModel(
+        cfg,
+        args.checkpoint,
+        args.device,
+        trust_checkpoint=args.trust_checkpoint,
+    ).model
     args.out_dir.mkdir(parents=True, exist_ok=True)
     busiest = sorted(
         range(len(dataset)),

@@ -7,6 +7,7 @@ from .finite_loss_hook import FiniteLossHook
 from .resolve_person_ids_hook import ResolvePersonIdsHook
 from .results_hook import ResultsHook
 from .resume_hook import ResumeHook
+from .strict_load_hook import StrictLoadHook
 
 __all__ = [
     'ChannelsLastHook',
@@ -16,4 +17,5 @@ __all__ = [
     'ResolvePersonIdsHook',
     'ResultsHook',
     'ResumeHook',
+    'StrictLoadHook',
 ]
