@@ -2,13 +2,6 @@
 _base_ = [
     '../_base_/models/fdps_r50_c4.py',
     '../_base_/datasets/cuhk_sysu_1500x900.py',
-    '../_base_/schedules/schedule_22e_cuhk_sysu.py',
+    '../_base_/schedules/schedule_fdps_cuhk_sysu.py',
     '../_base_/default_runtime.py',
 ]
-
-# 18 epochs, the rate falls after 14.
-train_cfg = dict(max_iters=18 * _base_.epoch)
-param_scheduler = _base_.param_scheduler
-param_scheduler[1].update(
-    milestones=[14 * _base_.epoch], end=18 * _base_.epoch
-)

@@ -2,15 +2,8 @@
 _base_ = [
     '../_base_/models/iidfc_r50_c4.py',
     '../_base_/datasets/prw_1500x900.py',
-    '../_base_/schedules/schedule_22e_prw.py',
+    '../_base_/schedules/schedule_iidfc_prw.py',
     '../_base_/default_runtime.py',
 ]
 
-model = dict(roi_head=dict(reid_head=dict(memory=dict(queue_size=500))))
-
-# 23 epochs, the rate falls after 16.
-train_cfg = dict(max_iters=23 * _base_.epoch)
-param_scheduler = _base_.param_scheduler
-param_scheduler[1].update(
-    milestones=[16 * _base_.epoch], end=23 * _base_.epoch
-)
+model = dict(roi_head=dict(reid_head=dict(memory=_base_.prw_memory)))

@@ -3,15 +3,8 @@ _base_ = [
     '../_base_/models/iidfc_r50_c4.py',
     '../_base_/models/res2net50.py',
     '../_base_/datasets/cuhk_sysu_1500x900.py',
-    '../_base_/schedules/schedule_22e_cuhk_sysu.py',
+    '../_base_/schedules/schedule_iidfc_cuhk_sysu.py',
     '../_base_/default_runtime.py',
 ]
 
 model = _base_.res2net50
-
-# 23 epochs, the rate falls after 16.
-train_cfg = dict(max_iters=23 * _base_.epoch)
-param_scheduler = _base_.param_scheduler
-param_scheduler[1].update(
-    milestones=[16 * _base_.epoch], end=23 * _base_.epoch
-)

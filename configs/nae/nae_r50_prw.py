@@ -6,4 +6,4 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-model = dict(roi_head=dict(reid_head=dict(memory=dict(queue_size=500))))
+model = dict(roi_head=dict(reid_head=dict(memory=_base_.prw_memory)))

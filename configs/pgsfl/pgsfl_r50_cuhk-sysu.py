@@ -2,7 +2,7 @@
 _base_ = [
     '../_base_/models/pgsfl_r50_c4.py',
     '../_base_/datasets/cuhk_sysu_1500x900.py',
-    '../_base_/schedules/schedule_22e_cuhk_sysu.py',
+    '../_base_/schedules/schedule_pgsfl_cuhk_sysu.py',
     '../_base_/default_runtime.py',
 ]
 
@@ -11,10 +11,3 @@ model = dict(
 )
 
 train_dataloader = dict(batch_size=4)
-train_cfg = dict(max_iters=40000)
-param_scheduler = _base_.param_scheduler
-param_scheduler[1].update(milestones=[30000], end=40000)
-optim_wrapper = dict(
-    paramwise_cfg=None, optimizer=dict(lr=5e-4, weight_decay=1e-4)
-)
-auto_scale_lr = dict(base_batch_size=4)

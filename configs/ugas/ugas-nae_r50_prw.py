@@ -6,7 +6,7 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-_reid_head = dict(memory=dict(queue_size=500))
+_reid_head = dict(memory=_base_.prw_memory)
 model = dict(
     roi_head=dict(reid_head=_reid_head, shallow=dict(reid_head=_reid_head))
 )

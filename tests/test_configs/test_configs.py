@@ -47,6 +47,27 @@ def test_there_are_configs():
     assert 'pcnet/pcnet_r50_prw.py' in CONFIGS
 
 
+def test_what_configs_share_is_in_base_files():
+    for name in CONFIGS:
+        text = (ROOT / name).read_text()
+        assert 'param_scheduler[1]' not in text, name
+        assert 'queue_size=500' not in text, name
+
+
+def test_lsps_is_read_as_prw_is():
+    prw, lsps = (
+        Config.fromfile(ROOT / '_base_' / 'datasets' / f'{name}.py').to_dict()
+        for name in ('prw', 'lsps')
+    )
+    own = dict(dataset_type='mmps.LSPSDataset', data_root='data/LSPS')
+    prw.update(own)
+    for split in ('train', 'val', 'test'):
+        prw[f'{split}_dataloader']['dataset'].update(
+            type='mmps.LSPSDataset', data_root='data/LSPS'
+        )
+    assert lsps == prw
+
+
 def head(name):
     return Config.fromfile(ROOT / 'pcnet' / name).model.bbox_head
 
