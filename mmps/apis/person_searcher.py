@@ -47,9 +47,11 @@ Image = np.ndarray | str | os.PathLike
 class PersonSearcher:
     """A trained model and a gallery.
 
-    >>> searcher = PersonSearcher(CONFIG, CHECKPOINT, 'galleries/street')
-    >>> searcher.index(['cam1/', 'cam2.mp4'])
-    >>> searcher.search('query.jpg', box=(412, 160, 498, 402)).matches
+    ::
+
+        searcher = PersonSearcher(CONFIG, CHECKPOINT, 'galleries/street')
+        searcher.index(['cam1/', 'cam2.mp4'])
+        searcher.search('query.jpg', box=(412, 160, 498, 402)).matches
 
     Args:
         model: Config file, ``mmps::FOLDER/NAME.py``, config, or a
