@@ -219,8 +219,9 @@ def evaluate_search(
         cbgm: Settings of the re-scoring by context; None for none.
 
     Returns:
-        Results by name: the protocol's, or the gallery's with the protocol
-        appended where it is not regular ('100_cross-camera').
+        What was found, by name. A name is the protocol's, or the gallery's
+        with the protocol appended where it is not regular
+        ('100_cross-camera').
 
     Raises:
         ValueError: Predictions of other frames, or an unknown name.

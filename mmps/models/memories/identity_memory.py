@@ -255,7 +255,7 @@ class IdentityMemory(nn.Module):
         samples are gathered and every process applies the same update: each
         must call this once per step, also with N = 0.
 
-        While :attr:`deferred` is True nothing is written until
+        While ``deferred`` is True nothing is written until
         :meth:`commit`, so that a step can be checked first.
 
         Args:

@@ -212,7 +212,7 @@ def person_logits(
         temperature: Softmax temperature. Defaults to 1/30.
 
     Returns:
-        (N, 2): person, background.
+        (N, 2) logits of person and background.
     """
     parts = []
     for part, mask in ((cosine, valid), (background, background_valid)):
