@@ -14,7 +14,7 @@ PAGE = (ROOT / 'docs' / 'architecture.md').read_text()
 
 
 class Step(NamedTuple):
-    """A row of a journey's table."""
+    """An item of a journey's list: a text, a function and its file."""
 
     text: str
     file: str
@@ -26,15 +26,18 @@ class Step(NamedTuple):
         return self.file.removesuffix('.py').replace('/', '.')
 
 
-def _steps(table: str) -> list[Step]:
-    steps = []
-    for line in table.splitlines():
-        cells = [cell.strip() for cell in line.split('|')[1:-1]]
-        if len(cells) == 3 and cells[2].startswith('`'):
-            name, _, link = cells[1].removeprefix('[').partition('](')
-            assert link in ('', f'../{name})'), line
-            steps.append(Step(cells[0], name, cells[2].strip('`')))
-    return steps
+def _steps(part: str) -> list[Step]:
+    items = re.split(r'^\d+\. +', part, flags=re.MULTILINE)[1:]
+    return [_step(' '.join(item.split())) for item in items]
+
+
+def _step(item: str) -> Step:
+    text, _, place = item.partition('\\ ')
+    function, file = re.fullmatch(r'`(.*)`, (.*)', place).groups()
+    if link := re.fullmatch(r'\[(.*)\]\(\.\./(.*)\)', file):
+        file = link[1]
+        assert link[2] == file, item
+    return Step(text, file, function)
 
 
 JOURNEYS = [

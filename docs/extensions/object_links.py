@@ -115,7 +115,8 @@ class LinkLiterals(SphinxTransform):
             if isinstance(node.parent, (nodes.reference, nodes.title)):
                 continue
             named = re.fullmatch(r'mmps(\.[A-Za-z]\w*)+', text)
-            if named or (text in last and text[0].isupper()):
+            owner = text.partition('.')[0]
+            if named or (owner in last and owner[0].isupper()):
                 link = addnodes.pending_xref(
                     '', refdomain='py', reftype='obj', reftarget=text,
                     refdoc=self.env.docname, refwarn=True,

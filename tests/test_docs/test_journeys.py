@@ -70,8 +70,8 @@ def scenes(tmp_path_factory) -> Path:
 @pytest.mark.parametrize(
     ('name', 'others'),
     [
-        ('pcnet/pcnet_r18_scenes', 'two stages:'),
-        ('oim/oim_r18_scenes', 'one stage:'),
+        ('pcnet/pcnet_r18_scenes', 'Two stages:'),
+        ('oim/oim_r18_scenes', 'One stage:'),
     ],
 )
 def test_a_frame_to_the_loss_and_a_query_to_the_metric(
