@@ -38,7 +38,9 @@ include_patterns = [
 ]
 exclude_patterns = ['.*', 'build', 'data', 'mmps', 'tests', 'tools', 'work_*']
 nitpicky = True
-smartquotes = False
+smartquotes_action = 'D'  # dashes alone: f' is no quotation
+highlight_language = 'text'
+default_role = 'code'
 myst_heading_anchors = 4  # those of GitHub
 
 # -- docstrings

@@ -83,7 +83,9 @@ def _page(package: str, names: list[str]) -> str:
         if inspect.isclass(value):
             error = issubclass(value, BaseException)
             kind = 'exception' if error else 'class'
-            options = ['   :members:', '   :show-inheritance:']
+            options = ['   :members:']
+            if value.__bases__ != (object,):
+                options.append('   :show-inheritance:')
         elif inspect.isfunction(value):
             kind = 'function'
         lines += [f'.. auto{kind}:: {name}', *options, '']
