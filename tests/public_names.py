@@ -12,7 +12,7 @@ from mmengine.registry import Registry
 
 import mmps.registry
 from mmps.apis import list_models
-from mmps.utils.setup_env import register_all_modules
+from mmps.utils.part_imports import register_all_modules
 
 FILE = Path(__file__).parent / 'data' / 'public_names.txt'
 # Commands: their options are the interface.

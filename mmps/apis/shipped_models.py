@@ -12,7 +12,7 @@ from torch import nn
 from mmps.checkpoints.loaders import set_checkpoint_loaders
 from mmps.checkpoints.reading import load_weights
 from mmps.utils.config import load_config, shipped_configs
-from mmps.utils.setup_env import import_parts
+from mmps.utils.part_imports import import_parts
 
 
 def list_models(pattern: str | None = None) -> list[str]:

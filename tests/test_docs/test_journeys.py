@@ -12,7 +12,7 @@ from mmps.engine.launch import build_runner
 from mmps.gallery import Frame, GalleryRows, create_gallery
 from mmps.scenes import ScenesConfig, make_scenes
 from mmps.utils.config import load_config
-from mmps.utils.setup_env import import_parts
+from mmps.utils.part_imports import import_parts
 
 from journeys import JOURNEYS, CallRecorder
 from painted import SIZE, PaintedPeopleModel, paint_frame

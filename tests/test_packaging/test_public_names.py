@@ -70,4 +70,4 @@ def test_packages_with_and_without_a_list():
     names = public_names.exports('mmps.checkpoints')
     assert 'mmps.checkpoints.reading.read_checkpoint' in names
     assert 'mmps.checkpoints.reading.Path' not in names
-    assert 'mmps.web.serve' in public_names.exports('mmps.web')
+    assert 'mmps.web.run_server' in public_names.exports('mmps.web')

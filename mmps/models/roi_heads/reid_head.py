@@ -147,7 +147,16 @@ class ReIDHead(BaseModule):
         )
 
     def read(self, features: ReIDFeatures, people: Tensor) -> MemoryReadout:
-        """The memory's answer to some RoIs of a batch, (P,) indices."""
+        """Compare some RoIs with the memory as it stands.
+
+        Args:
+            features: Of N RoIs.
+            people: (P,) indices of those that are people.
+
+        Returns:
+            The readout of P samples; with uncertainty guidance of the drawn
+            embeddings.
+        """
         sampled = features.sampled is not features.embeddings
         if sampled or features.readout is None:
             return self.memory(features.sampled[people])
