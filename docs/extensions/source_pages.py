@@ -79,6 +79,8 @@ def source_link(app: Sphinx, domain: str, info: dict[str, str]) -> str | None:
 def pages(app: Sphinx) -> Iterator[tuple[str, dict, str]]:
     """See the event html-collect-pages."""
     for name, path in sorted(_wanted(app.env).items()):
+        if not path.is_file():
+            continue  # gone since an earlier build
         text = path.read_text()
         try:
             language = get_lexer_for_filename(name).aliases[0]

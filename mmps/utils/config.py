@@ -20,6 +20,11 @@ def load_config(
 ) -> Config:
     """Read a config file and apply ``--cfg-options``.
 
+    >>> from mmps.utils.config import load_config
+    >>> cfg = load_config('oim_r50_prw', {'train_cfg.max_iters': 10})
+    >>> cfg.model.type, cfg.train_cfg.max_iters
+    ('FasterRCNN', 10)
+
     Args:
         path: A file, ``package::name`` for a config that a package ships
             (``mmps::pcnet/pcnet_r50_prw.py``), or the plain name of one of

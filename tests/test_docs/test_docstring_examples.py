@@ -18,6 +18,7 @@ MODULES = sorted(
 
 def test_there_are_examples():
     assert 'mmps.apis.shipped_models' in MODULES
+    assert len(MODULES) > 12
 
 
 @pytest.mark.parametrize('name', MODULES)

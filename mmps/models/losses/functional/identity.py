@@ -36,6 +36,12 @@ def oim_loss(
 
     Returns:
         (N,) losses and (N,) bool mask of the samples that have one.
+
+    >>> import torch
+    >>> from mmps.models.losses.functional import oim_loss
+    >>> loss, counted = oim_loss(torch.zeros(2, 4), torch.tensor([1, -1]))
+    >>> round(loss[0].item(), 4), counted.tolist()  # log 4
+    (1.3863, [True, False])
     """
     logits = precise(logits)
     counted = _counted(person_ids, valid)
