@@ -38,6 +38,6 @@ docs: setup  ## build the site in build/docs; a broken link is an error
 	@echo 'build/docs/html/index.html'
 
 clean:  ## remove what builds and tools leave; keeps the environment and data
-	@rm -rf build dist *.egg-info mmps/.mim .pytest_cache .ruff_cache \
-		.import_linter_cache .hypothesis
+	@rm -rf build dist docs/api *.egg-info mmps/.mim .pytest_cache \
+		.ruff_cache .import_linter_cache .hypothesis
 	@find mmps tools tests configs -name __pycache__ -prune -exec rm -rf {} +

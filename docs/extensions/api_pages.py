@@ -95,13 +95,34 @@ def _page(package: str, names: list[str]) -> str:
 def skip_member(
     app: Sphinx, what: str, name: str, value: object, skip: bool, options: dict
 ) -> bool | None:
-    """Leave out what named tuples say of their fields."""
+    """Leave out fields of named tuples, and values that say nothing."""
     text = getattr(value, '__doc__', None) or ''
-    return True if text.startswith('Alias for field number') else None
+    is_field = text.startswith('Alias for field number')
+    return True if is_field or _says_nothing(value) else None
+
+
+def clean_data(
+    app: Sphinx,
+    what: str,
+    name: str,
+    value: object,
+    options: dict,
+    lines: list[str],
+) -> None:
+    """Drop what a value's type says of itself: ``str(object='') -> str``."""
+    own = (inspect.getdoc(type(value)) or '').splitlines()
+    if what == 'data' and lines[:1] == own[:1]:
+        lines.clear()
+
+
+def _says_nothing(value: object) -> bool:
+    plain = isinstance(value, (str, int, float, bool, tuple, list, dict))
+    return plain and value.__doc__ == type(value).__doc__
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Called by Sphinx."""
     app.connect('builder-inited', write_pages)
     app.connect('autodoc-skip-member', skip_member)
+    app.connect('autodoc-process-docstring', clean_data)
     return dict(parallel_read_safe=True)

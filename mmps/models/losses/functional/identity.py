@@ -27,6 +27,12 @@ def oim_loss(
     Source: Xiao et al., "Joint Detection and Identification Feature Learning
     for Person Search", CVPR 2017, eq. 1 and 3.
 
+    >>> import torch
+    >>> from mmps.models.losses.functional import oim_loss
+    >>> loss, counted = oim_loss(torch.zeros(2, 4), torch.tensor([1, -1]))
+    >>> round(loss[0].item(), 4), counted.tolist()  # log 4
+    (1.3863, [True, False])
+
     Args:
         logits: (N, C) products of the unit embeddings with the C memory
             rows, prototypes first, by the temperature.
@@ -36,12 +42,6 @@ def oim_loss(
 
     Returns:
         (N,) losses and (N,) bool mask of the samples that have one.
-
-    >>> import torch
-    >>> from mmps.models.losses.functional import oim_loss
-    >>> loss, counted = oim_loss(torch.zeros(2, 4), torch.tensor([1, -1]))
-    >>> round(loss[0].item(), 4), counted.tolist()  # log 4
-    (1.3863, [True, False])
     """
     logits = precise(logits)
     counted = _counted(person_ids, valid)
