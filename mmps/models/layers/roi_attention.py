@@ -62,7 +62,14 @@ class PedestrianAttention(BaseModule):
         return self.out(self.se(torch.cat(seen, 1))).sigmoid()
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) features times the map."""
+        """Weight the features of RoIs.
+
+        Args:
+            x: (N, C, H, W) from RoIAlign.
+
+        Returns:
+            (N, C, H, W), each position times its weight.
+        """
         return x * self.attention(x)
 
 
