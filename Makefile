@@ -6,7 +6,7 @@ ARGS ?=
 OPENMMLAB_VENV ?= .venv-openmmlab
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-openmmlab lint clean
+.PHONY: help setup demo test test-openmmlab lint docs clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' \
@@ -31,7 +31,13 @@ lint: setup  ## check style, formatting and the layers of imports
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/lint-imports --no-logo
 
+docs: setup  ## build the site in build/docs; a broken link is an error
+	@rm -rf build/docs
+	@$(VENV)/bin/python -m sphinx -b html -W --keep-going -q -c docs \
+		-d build/docs/doctrees . build/docs/html $(ARGS)
+	@echo 'build/docs/html/index.html'
+
 clean:  ## remove what builds and tools leave; keeps the environment and data
-	@rm -rf build dist *.egg-info mmps/.mim .pytest_cache .ruff_cache \
-		.import_linter_cache .hypothesis
+	@rm -rf build dist docs/api *.egg-info mmps/.mim .pytest_cache \
+		.ruff_cache .import_linter_cache .hypothesis
 	@find mmps tools tests configs -name __pycache__ -prune -exec rm -rf {} +

@@ -7,9 +7,9 @@ from mmengine.utils import digit_version
 
 from mmps.version import __version__
 
-# First supported and first unsupported version. Checked by import, not by
-# distribution name: the maintained forks (onedl-*) and the OpenMMLab originals
-# share these import names.
+#: First supported and first unsupported version, by import name. Checked by
+#: import, not by distribution name: the maintained forks (``onedl-*``) and the
+#: OpenMMLab originals share these import names.
 VERSION_BOUNDS = {
     'mmengine': ('0.10.4', '1.0.0'),
     'mmcv': ('2.1.0', '3.0.0'),

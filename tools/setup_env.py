@@ -162,6 +162,7 @@ class Environment:
         self.require('OpenCV', self.pinned(HEADLESS))
         self.add_mmcv()
         files = ('build', self.stack.frameworks, 'runtime', *EXTRAS, 'tests')
+        files += self.stack.others
         self.require('the rest', *files)
         self.keep_one_opencv()
         say('installing mmps (editable)')

@@ -10,6 +10,7 @@ class Stack(NamedTuple):
 
     pins: str  # name of the requirement file with all versions
     frameworks: str  # of the one with the frameworks alone
+    others: Tuple[str, ...]  # of those that no other set has
     mmcv: str  # the distribution whose operators are built
     # How pins start that hold on any Python; the others may not exist there.
     always: Tuple[str, ...]
@@ -20,11 +21,12 @@ class Stack(NamedTuple):
 
 STACKS = {
     'onedl': Stack(
-        'pinned', 'mminstall', 'onedl-mmcv', ('torch==', 'onedl-', 'opencv-'),
+        'pinned', 'mminstall', ('docs',), 'onedl-mmcv',
+        ('torch==', 'onedl-', 'opencv-'),
         (3, 11), (3, 99), 4 * GIB,  # 2.1 GiB of it with torch for CPUs
     ),
     'openmmlab': Stack(
-        'openmmlab', 'mminstall-openmmlab', 'mmcv',
+        'openmmlab', 'mminstall-openmmlab', (), 'mmcv',
         ('torch==', 'mm', 'opencv-', 'numpy=='),
         (3, 10), (3, 11), 10 * GIB,  # 6 GiB of it, with the parts of CUDA
     ),

@@ -1,4 +1,4 @@
-"""What programs use: search, indexing, weights, stored predictions.
+"""The Python interface: models by name, people in pictures, search.
 
 Names are imported when they are first used: the frameworks take seconds.
 """
@@ -14,9 +14,15 @@ _HOMES = {
     'PersonModel': 'person_model',
     'PersonSearcher': 'person_searcher',
     'SearchResult': 'searching',
+    'get_model': 'shipped_models',
+    'list_models': 'shipped_models',
     'search_gallery': 'searching',
 }
 __all__ = list(_HOMES)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def __getattr__(name: str) -> Any:

@@ -11,11 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 from mmcv.transforms import Compose
-from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DefaultScope
-from torch import nn
 
 from mmps.checkpoints.loaders import load_weights, set_checkpoint_loaders
 from mmps.checkpoints.reading import hash_weights
@@ -26,6 +24,8 @@ from mmps.utils.config import load_config
 from mmps.utils.device import default_device, to_host
 from mmps.utils.errors import UsageError
 from mmps.utils.part_imports import import_parts
+
+from .shipped_models import build_model
 
 _GREY = 114
 # Height of a person that was cut out, in the frame it is put into: that of
@@ -101,8 +101,8 @@ class PersonModel:
         self.device = torch.device(device)
         self.cfg = config
         scope = config.get('default_scope', 'mmdet')
+        self.model = build_model(config)
         with DefaultScope.overwrite_default_scope(scope):
-            self.model = _build(config)
             self.pipeline = Compose(_image_pipeline(config))
         if weights is None:
             self.weights_hash = hash_weights(self.model.state_dict())
@@ -269,15 +269,6 @@ def _uncompiled() -> AbstractContextManager:
     if hasattr(torch.compiler, 'set_stance'):
         return torch.compiler.set_stance('force_eager')
     return nullcontext()
-
-
-def _build(config: Config) -> nn.Module:
-    """The model, without looking for pretrained weights."""
-    node = copy.deepcopy(config.model)
-    node.pop('pretrained', None)
-    if isinstance(node.get('backbone'), dict):
-        node.backbone.init_cfg = None
-    return MODELS.build(node)
 
 
 def _image_pipeline(config: Config) -> list[dict]:

@@ -55,9 +55,11 @@ MIN_BOX_SIDE = 2
 class PersonSearcher:
     """A trained model and a gallery.
 
-    >>> searcher = PersonSearcher(CONFIG, CHECKPOINT, 'galleries/street')
-    >>> searcher.index(['cam1/', 'cam2.mp4'])
-    >>> searcher.search('query.jpg', box=(412, 160, 498, 402)).matches
+    ::
+
+        searcher = PersonSearcher(CONFIG, CHECKPOINT, 'galleries/street')
+        searcher.index(['cam1/', 'cam2.mp4'])
+        searcher.search('query.jpg', box=(412, 160, 498, 402)).matches
 
     Args:
         model: Config file, ``mmps::FOLDER/NAME.py``, config, or a

@@ -65,6 +65,19 @@ def search_gallery(
 ) -> SearchResult:
     """Find a person again by embeddings.
 
+    >>> import numpy as np
+    >>> from mmps.apis import search_gallery
+    >>> from mmps.gallery import (
+    ...     Frame, GalleryHeader, GalleryRows, create_gallery)
+    >>> people = GalleryRows(
+    ...     ids=[1, 2], frames=[0, 1], bboxes=np.ones((2, 4)),
+    ...     scores=[0.9, 0.8], embeddings=np.eye(2))
+    >>> with create_gallery('street', GalleryHeader(dim=2)) as gallery:
+    ...     gallery.add([Frame('a.jpg'), Frame('b.jpg')], people)
+    ...     found = search_gallery(gallery, np.array([[0.6, 0.8]]), k=1)
+    >>> [(m.frame.name, round(m.similarity, 3)) for m in found.matches]
+    [('b.jpg', 0.8)]
+
     Args:
         gallery: Where to look.
         embeddings: (m, D) of the same person; their mean direction is the

@@ -8,7 +8,8 @@ with quiet_imports():  # it remarks on data sets that are not installed
 # isort: split
 from .coco_person_search import CocoPersonSearchDataset
 from .cuhk_sysu import CUHKSYSUDataset
-from .errors import BadImageError, DatasetError
+from .errors import BadImageError, DatasetError, FaultList
+from .frame_table import FrameTable
 from .lsps import LSPSDataset
 from .person_search_dataset import PersonSearchDataset
 from .prw import PRWDataset
@@ -21,6 +22,8 @@ __all__ = [
     'CUHKSYSUDataset',
     'CocoPersonSearchDataset',
     'DatasetError',
+    'FaultList',
+    'FrameTable',
     'LSPSDataset',
     'PRWDataset',
     'PersonSearchDataset',

@@ -66,6 +66,13 @@ class PersonSearchDataset(BaseDataset):
             them. Defaults to False.
         **kwargs: See mmengine's BaseDataset.
 
+    Attributes:
+        METAINFO (dict): Of the class; a subclass adds ``dataset_type``, its
+            name in result files.
+        LAYOUT (str): Of the class: what has to lie in the root, for the
+            message when it is not there.
+        IMAGE_FOLDER (str): Of the class: default of ``data_prefix``.
+
     Raises:
         DatasetError: The files are missing or malformed; lists every
             fault found.
@@ -120,13 +127,22 @@ class PersonSearchDataset(BaseDataset):
 
     @abstractmethod
     def read_frames(self, faults: FaultList) -> FrameTable | None:
-        """Read the split from disk.
+        """Read the split from disk; what a data set overrides.
+
+        Called once, when ``data_root`` is known to be a folder. Files are
+        below it, ``split`` says which. What can be read although something
+        is wrong is read on, so that the user is told of all faults at once.
 
         Args:
-            faults: Receives what is wrong with the files.
+            faults: Receives what is wrong with the files: place, fault, and
+                what was expected.
 
         Returns:
-            The split, or None if a fault leaves nothing to check.
+            The split with the data set's own ids, unlabelled people as -1;
+            in the test split with queries, and with galleries if the
+            protocol has its own. What all data sets have in common (boxes,
+            ids, queries that are in no frame, images) is checked afterwards.
+            None if a fault leaves nothing to check.
         """
 
     @property

@@ -22,19 +22,23 @@ from .records import (
 class BaseGallery(ABC):
     """People found in frames, to be searched by embedding.
 
-    Engines implement the methods with a leading underscore; checks and
-    scaling are here, so that every engine refuses the same input. Galleries
-    may be used from several threads. Engines are opened with their
-    ``create`` and ``open``.
+    Engines implement the abstract methods; checks and scaling are here, so
+    that every engine refuses the same input, and ``_add``, ``_search`` and
+    ``_delete`` get what is right already. Galleries may be used from several
+    threads. Engines are opened with their ``create`` and ``open``.
 
     Args:
         uri: Where it lies, for messages.
         header: What it was built with.
         read_only: Whether :meth:`add` and :meth:`delete` are refused.
+
+    Attributes:
+        engine (str): Of the class: its name, as in ``ENGINES``.
+        concurrent_writers (bool): Of the class: whether several processes
+            may write at the same time.
     """
 
     engine: str
-    # Whether several processes may write at the same time.
     concurrent_writers = False
 
     def __init__(
@@ -149,17 +153,44 @@ class BaseGallery(ABC):
     @classmethod
     @abstractmethod
     def create(cls, uri: str, header: GalleryHeader) -> 'BaseGallery':
-        """See :func:`mmps.gallery.create_gallery`."""
+        """Create an empty gallery; see :func:`mmps.gallery.create_gallery`.
+
+        Args:
+            uri: Where it shall lie.
+            header: What its embeddings are; it is stored with them.
+
+        Returns:
+            The gallery, open for writing.
+
+        Raises:
+            GalleryExistsError: There is something already.
+            GalleryError: The engine cannot hold such embeddings.
+        """
 
     @classmethod
     @abstractmethod
     def open(cls, uri: str, read_only: bool = False) -> 'BaseGallery':
-        """See :func:`mmps.gallery.open_gallery`."""
+        """Open a gallery; see :func:`mmps.gallery.open_gallery`.
+
+        Args:
+            uri: Where it lies.
+            read_only: Whether it is only searched. Defaults to False.
+
+        Raises:
+            GalleryNotFoundError: There is none.
+            GalleryLockedError: Another process writes to it, and the engine
+                has one writer.
+            GalleryError: It is broken, or of another version.
+        """
 
     @classmethod
     @abstractmethod
     def exists(cls, uri: str) -> bool:
-        """Whether there is a gallery of this engine."""
+        """Whether there is a gallery of this engine, of whatever version.
+
+        Args:
+            uri: Where it would lie.
+        """
 
     @abstractmethod
     def get(
@@ -182,13 +213,20 @@ class BaseGallery(ABC):
     def people_in(self, frame: str, embeddings: bool = False) -> GalleryRows:
         """People of one frame, in the order they were added.
 
+        Args:
+            frame: Its name.
+            embeddings: Whether they are wanted. Defaults to False.
+
         Raises:
             GalleryKeyError: There is no such frame.
         """
 
     @abstractmethod
     def frame(self, frame_id: int) -> Frame:
-        """A frame by its stable id.
+        """A frame by its id.
+
+        Args:
+            frame_id: :func:`stable_id` of its name.
 
         Raises:
             GalleryKeyError: There is no such frame.
@@ -196,11 +234,20 @@ class BaseGallery(ABC):
 
     @abstractmethod
     def has_frames(self, names: Sequence[str]) -> np.ndarray:
-        """(n,) bool, which frames are there."""
+        """(n,) bool, which frames are there.
+
+        Args:
+            names: n names.
+        """
 
     @abstractmethod
     def list_frames(self, offset: int = 0, limit: int = 100) -> list[Frame]:
-        """Some frames, sorted by name; no marks."""
+        """Some frames, sorted by name; without marks of finished videos.
+
+        Args:
+            offset: How many to leave out. Defaults to 0.
+            limit: How many to list, at most. Defaults to 100.
+        """
 
     @abstractmethod
     def cameras(self) -> list[str]:
@@ -213,15 +260,30 @@ class BaseGallery(ABC):
         """All rows in batches, each with the frames it indexes.
 
         Rows are sorted by frame name, then in the order they were added.
+
+        Args:
+            batch_size: Rows of a batch, at most. Defaults to 4096.
+            embeddings: Whether they are wanted. Defaults to True.
         """
 
     @abstractmethod
     def count(self, filters: Filters | None = None) -> int:
-        """Number of rows that pass the filters."""
+        """Number of rows that pass the filters.
+
+        Args:
+            filters: Which rows to count. Defaults to None, all.
+        """
 
     @abstractmethod
     def set_threshold(self, threshold: float | None) -> None:
-        """Store the similarity from which a match is believed."""
+        """Store the similarity from which a match is believed.
+
+        Args:
+            threshold: In the header from now on; None for none.
+
+        Raises:
+            GalleryError: The gallery is read-only.
+        """
 
     @abstractmethod
     def persist(self) -> None:
@@ -236,15 +298,44 @@ class BaseGallery(ABC):
         """Let go of files, locks and connections; may be called twice."""
 
     @abstractmethod
-    def _add(self, frames: Sequence[Frame], rows: GalleryRows) -> None: ...
+    def _add(self, frames: Sequence[Frame], rows: GalleryRows) -> None:
+        """Store checked frames and rows; see :meth:`add`.
+
+        Args:
+            frames: Distinct names; may be empty, as may the rows.
+            rows: Distinct ids; embeddings (n, D) in the header's ``dtype``,
+                of unit length where the header asks for it.
+        """
 
     @abstractmethod
     def _search(
         self, queries: np.ndarray, k: int, filters: Filters
-    ) -> Matches: ...
+    ) -> Matches:
+        """Find the rows of greatest dot product; see :meth:`search`.
+
+        Args:
+            queries: (q, D) float32, q >= 1, of unit length where the header
+                asks for it.
+            k: At least 1, perhaps more than there are rows.
+            filters: Which rows to look at.
+
+        Returns:
+            (q, k) ids and float32 similarities, best first, equal ones in
+            the order of adding; id -1 and similarity -inf where there are
+            fewer.
+        """
 
     @abstractmethod
-    def _delete(self, ids: np.ndarray, frames: Sequence[str]) -> int: ...
+    def _delete(self, ids: np.ndarray, frames: Sequence[str]) -> int:
+        """Remove rows and frames; see :meth:`delete`.
+
+        Args:
+            ids: (n,) int64, unknown ones among them.
+            frames: Names, unknown ones among them.
+
+        Returns:
+            Number of rows removed, each counted once.
+        """
 
     def _check_writable(self) -> None:
         if self.read_only:

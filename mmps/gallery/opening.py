@@ -18,6 +18,10 @@ ENGINES = {
 def engine_of(uri: str | os.PathLike) -> str:
     """Name of the engine that holds a gallery.
 
+    >>> from mmps.gallery import engine_of
+    >>> [engine_of(x) for x in ('street', 'a.db', 'http://host:19530/street')]
+    ['exact', 'milvus', 'milvus']
+
     Args:
         uri: ``http://HOST:PORT[/NAME]`` is a Milvus server, ``*.db``
             milvus-lite in this process, everything else the folder of an

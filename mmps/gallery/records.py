@@ -23,6 +23,10 @@ def stable_id(name: str) -> int:
     The same input gets the same id on every machine, in every order and
     with every engine.
 
+    >>> from mmps.gallery import stable_id
+    >>> stable_id('cam1/0001.jpg') == stable_id('cam1/0001.jpg') < 2**63
+    True
+
     Args:
         name: Of a frame, or ``FRAME#N`` of its N-th person.
 

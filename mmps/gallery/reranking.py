@@ -11,6 +11,11 @@ def expand_query(
 ) -> np.ndarray:
     """Alpha query expansion (Radenovic et al., TPAMI 2019, section 3.2).
 
+    >>> import numpy as np
+    >>> query, neighbours = np.array([1.0, 0.0]), np.array([[0.6, 0.8]])
+    >>> expand_query(query, neighbours, neighbours @ query).round(2)
+    array([0.99, 0.15])
+
     Args:
         query: (D,) unit embedding.
         neighbours: (n, D) embeddings of its best matches.

@@ -23,6 +23,14 @@ def fingerprint(truth: SearchGroundTruth) -> dict[str, Any]:
     depend on where the files are, in which form they store the annotations,
     or on the machine. Boxes that differ by less than 1/2048 pixel are equal.
 
+    >>> from mmps.structures import fingerprint
+    >>> from mmps.testing.search_problems import random_ground_truth
+    >>> found = fingerprint(random_ground_truth(num_frames=40, num_queries=10))
+    >>> found['counts']['frames'], found['counts']['queries']
+    (40, 10)
+    >>> len(found['sha256'])
+    64
+
     Args:
         truth: Ground truth of the test set.
 

@@ -12,6 +12,10 @@ import numpy as np
 def splits_from_counts(counts: Sequence[int] | np.ndarray) -> np.ndarray:
     """Offsets of consecutive runs of rows, from the lengths of the runs.
 
+    >>> from mmps.structures import splits_from_counts
+    >>> splits_from_counts([2, 0, 1])
+    array([0, 2, 2, 3])
+
     Args:
         counts: (F,) rows of each frame, 0 allowed.
 
@@ -24,12 +28,22 @@ def splits_from_counts(counts: Sequence[int] | np.ndarray) -> np.ndarray:
 
 
 def frame_of_rows(frame_splits: np.ndarray) -> np.ndarray:
-    """Expand offsets (F + 1,) to the frame index of each row (N,)."""
+    """Expand offsets (F + 1,) to the frame index of each row (N,).
+
+    >>> from mmps.structures import frame_of_rows
+    >>> frame_of_rows([0, 2, 2, 3])
+    array([0, 0, 2])
+    """
     return np.repeat(np.arange(len(frame_splits) - 1), np.diff(frame_splits))
 
 
 def ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Concatenate ``arange(start, start + count)`` of every pair.
+
+    >>> import numpy as np
+    >>> from mmps.structures import ranges
+    >>> ranges(np.array([5, 10]), np.array([2, 3]))
+    array([ 5,  6, 10, 11, 12])
 
     Args:
         starts: (K,) first value of each range.

@@ -18,7 +18,16 @@ def demo_search_samples(
 ) -> tuple[Tensor, list[DetDataSample]]:
     """Noise images with upright boxes, person ids and query boxes.
 
-    mmdet's `demo_mm_inputs` knows neither person ids nor one-class data.
+    mmdet's ``demo_mm_inputs`` knows neither person ids nor one-class data.
+
+    >>> from mmps.testing import demo_search_samples
+    >>> inputs, samples = demo_search_samples(people=(3, 2), queries=(1, 0))
+    >>> inputs.shape
+    torch.Size([2, 3, 128, 160])
+    >>> samples[0].gt_instances.person_ids.shape
+    torch.Size([3])
+    >>> samples[0].query_instances.query_indices
+    tensor([0])
 
     Args:
         people (Sequence[int]): Boxes per image. Defaults to (3, 2).

@@ -1,7 +1,6 @@
 """Reading config files."""
 
 import difflib
-import glob
 import importlib.util
 import os
 from pathlib import Path
@@ -20,6 +19,11 @@ def load_config(
     path: str | os.PathLike, cfg_options: dict[str, Any] | None = None
 ) -> Config:
     """Read a config file and apply ``--cfg-options``.
+
+    >>> from mmps.utils.config import load_config
+    >>> cfg = load_config('oim_r50_prw', {'train_cfg.max_iters': 10})
+    >>> cfg.model.type, cfg.train_cfg.max_iters
+    ('FasterRCNN', 10)
 
     Args:
         path: A file, ``package::name`` for a config that a package ships
@@ -62,14 +66,37 @@ def load_config(
     return cfg
 
 
+def shipped_configs() -> dict[str, str]:
+    """Configs that mmps ships: plain name to ``mmps::FOLDER/NAME.py``.
+
+    Raises:
+        UsageError: The installation has none.
+    """
+    shipped = Path(mmps.__file__).parent / '.mim' / 'configs'
+    files = {path.stem: path for path in shipped.glob('[!_]*/*.py')}
+    if not files:
+        raise UsageError(
+            f'{shipped}: no such folder, or no configs in it; install mmps '
+            'again (in a checkout: make setup)'
+        )
+    return {
+        name: f'mmps::{files[name].relative_to(shipped).as_posix()}'
+        for name in sorted(files)
+    }
+
+
 def _named(path: str) -> str:
     """Complete the plain name of a config that mmps ships."""
     if Path(path).name != path or Path(path).suffix or '::' in path:
         return path
-    shipped = Path(mmps.__file__).parent / '.mim' / 'configs'
-    for file in shipped.glob(f'[!_]*/{glob.escape(path)}.py'):
-        return f'mmps::{file.relative_to(shipped).as_posix()}'
-    return path
+    shipped = shipped_configs()
+    if path not in shipped:
+        if Path(path).is_file():
+            return path
+        close = difflib.get_close_matches(path, shipped, 1, 0.7)
+        hint = f'; did you mean {close[0]}?' if close else ''
+        raise UsageError(f'config {path} does not exist{hint}')
+    return shipped[path]
 
 
 def _read(path: str) -> Config:

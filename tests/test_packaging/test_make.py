@@ -33,7 +33,8 @@ def test_help_lists_the_targets():
     assert lines == make().splitlines()
     names = [line.split()[1] for line in lines]
     assert names == [
-        'help', 'setup', 'demo', 'test', 'test-openmmlab', 'lint', 'clean'
+        'help', 'setup', 'demo', 'test', 'test-openmmlab', 'lint', 'docs',
+        'clean',
     ]  # fmt: skip
 
 
@@ -69,11 +70,12 @@ def test_ci_lints_and_tests(tmp_path):
     log = tmp_path / 'log'
     fake = tmp_path / 'make'
     fake.write_text(
-        f'#!/bin/sh\necho "$PWD $CI $@" >> {log}\n[ "$1" = "$GOOD" ]\n'
+        f'#!/bin/sh\necho "$PWD $CI $@" >> {log}\n'
+        'case " $GOOD " in *" $1 "*) ;; *) exit 1 ;; esac\n'
     )
     fake.chmod(0o755)
     path = f'{tmp_path}:{os.environ["PATH"]}'
-    for good, calls in (('lint', 2), ('none', 1)):
+    for good, calls in (('none', 1), ('lint', 2), ('lint docs', 3)):
         done = subprocess.run(
             [str(ROOT / '.ci' / 'run')],
             env={'PATH': path, 'GOOD': good},
@@ -81,6 +83,7 @@ def test_ci_lints_and_tests(tmp_path):
         )
         lines = log.read_text().splitlines()
         assert done.returncode == 1
-        expected = [f'{ROOT} true lint', f'{ROOT} true test'][:calls]
+        names = ('lint', 'docs', 'test')[:calls]
+        expected = [f'{ROOT} true {name}' for name in names]
         assert lines == expected
         log.unlink()

@@ -21,7 +21,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / 'tools' / 'setup_env.py'
 EXTRAS = ('optional', 'milvus', 'onnx', 'ray', 'video', 'web')
-REQUIREMENTS = ('build', 'mminstall', 'runtime', *EXTRAS, 'tests')
+REQUIREMENTS = ('build', 'mminstall', 'runtime', *EXTRAS, 'tests', 'docs')
 OPENMMLAB = ('mminstall-openmmlab', 'openmmlab')
 
 FAKE_PYTHON = r"""#!{python} -IS
@@ -486,6 +486,7 @@ def test_openmmlab_has_pins_and_frameworks_of_its_own(openmmlab, capsys):
         assert 'mminstall.txt' not in call
     (rest,) = (call for call in calls if 'tests.txt' in call)
     assert 'mminstall-openmmlab.txt' in rest
+    assert 'docs.txt' not in rest  # Sphinx for Python 3.10 is an old one
     assert f'-c {openmmlab.root}/requirements/openmmlab.txt' in rest
     have = openmmlab.read()['have']
     assert {'torch', 'mmengine', 'mmcv', 'mmdet'} <= set(have)

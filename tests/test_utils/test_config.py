@@ -81,5 +81,16 @@ def test_plain_name_of_a_shipped_config():
     by_name = load_config('pcnet_r50_prw')
     by_path = load_config('configs/pcnet/pcnet_r50_prw.py')
     assert by_name.model == by_path.model
-    with pytest.raises(UsageError, match='config pcnet_r51_prw does not'):
+
+
+def test_plain_name_that_nobody_ships(tmp_path, monkeypatch):
+    """Whatever the folder, the name that was meant is said."""
+    monkeypatch.chdir(tmp_path)
+    message = 'config pcnet_r51_prw does not exist; did you mean pcnet_r50_prw'
+    with pytest.raises(UsageError, match=message):
         load_config('pcnet_r51_prw')
+    with pytest.raises(UsageError, match='config zebra does not exist$'):
+        load_config('zebra')
+    (tmp_path / 'zebra').touch()
+    with pytest.raises(UsageError, match='expected a .py file'):
+        load_config('zebra')

@@ -17,7 +17,7 @@ class AspectRatioBatchSampler(samplers.AspectRatioBatchSampler):
     by counting samples: it would load and drop them.
 
     Args:
-        sampler (Sampler): Gives indices; its data set knows the sizes.
+        sampler: Gives indices; its data set knows the sizes.
         batch_size (int): Images of a batch.
         drop_last (bool): Leave out the last, smaller batches of a finite
             sampler. Defaults to False.

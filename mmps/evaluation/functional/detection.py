@@ -56,6 +56,15 @@ def evaluate_detection(
     that IoU is at least 0.5 (the field's rule, SeqNet's evaluation). AP is
     sklearn's over all detections, times recall.
 
+    >>> from mmps.evaluation.functional import evaluate_detection
+    >>> from mmps.testing.search_problems import (
+    ...     noisy_predictions, random_ground_truth)
+    >>> truth = random_ground_truth()
+    >>> preds = noisy_predictions(
+    ...     truth, found=1.0, false_per_frame=0.0, box_noise=0.0)
+    >>> evaluate_detection(truth, preds).metrics()['AP']
+    1.0
+
     Args:
         truth: Ground truth; people with id -1 are unlabelled.
         preds: Predictions of the same frames, in any order.

@@ -44,6 +44,14 @@ def calibrate_threshold(
     match is false), and against all of it. A larger gallery has more people
     that look alike: calibrate on one about as large as those searched.
 
+    >>> from mmps.evaluation.functional import calibrate_threshold
+    >>> from mmps.testing.search_problems import (
+    ...     noisy_predictions, random_ground_truth)
+    >>> truth = random_ground_truth(num_queries=10)
+    >>> found = calibrate_threshold(truth, noisy_predictions(truth), fpir=0.2)
+    >>> found.fpir <= 0.2, found.num_queries
+    (True, 10)
+
     Args:
         truth: Ground truth of a labelled set.
         preds: Predictions of the same frames.

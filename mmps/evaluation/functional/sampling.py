@@ -17,6 +17,13 @@ def sample_gallery(
     frame is not among them. With the same seed a larger gallery holds the
     smaller one.
 
+    >>> from mmps.evaluation.functional import sample_gallery
+    >>> from mmps.testing.search_problems import random_ground_truth
+    >>> truth = random_ground_truth(num_queries=10)
+    >>> truth.galleries['20'] = sample_gallery(truth, size=20)
+    >>> len(truth.galleries['20'].frames)
+    200
+
     Args:
         truth: Ground truth. Of a person twice in a frame the first box
             counts.

@@ -210,6 +210,24 @@ def evaluate_search(
     positives were all taken away by a camera protocol is left out, with a
     warning.
 
+    Person 0 is asked for by the first of three frames, and found behind
+    person 1:
+
+    >>> from mmps.evaluation.functional import evaluate_search
+    >>> from mmps.structures import SearchGroundTruth, SearchPredictions
+    >>> frames, splits = ['a.jpg', 'b.jpg', 'c.jpg'], [0, 1, 2, 3]
+    >>> boxes = [[0.0, 0.0, 20.0, 50.0]] * 3
+    >>> truth = SearchGroundTruth(
+    ...     frames, camera_ids=[1, 2, 3], bboxes=boxes,
+    ...     person_ids=[0, 0, 1], frame_splits=splits, query_bboxes=boxes[:1],
+    ...     query_person_ids=[0], query_frames=[0])
+    >>> preds = SearchPredictions(
+    ...     frames, splits, boxes, scores=[0.9, 0.9, 0.9],
+    ...     embeddings=[[1.0, 0.0], [0.6, 0.8], [0.8, 0.6]],
+    ...     query_embeddings=[[1.0, 0.0]])
+    >>> evaluate_search(truth, preds)['regular'].metrics()
+    {'mAP': 0.5, 'top-1': 0.0, 'top-5': 1.0, 'top-10': 1.0}
+
     Args:
         truth: Ground truth of the test set.
         preds: Predictions of the same frames, in any order.
@@ -219,8 +237,9 @@ def evaluate_search(
         cbgm: Settings of the re-scoring by context; None for none.
 
     Returns:
-        Results by name: the protocol's, or the gallery's with the protocol
-        appended where it is not regular ('100_cross-camera').
+        What was found, by name. A name is the protocol's, or the gallery's
+        with the protocol appended where it is not regular
+        ('100_cross-camera').
 
     Raises:
         ValueError: Predictions of other frames, or an unknown name.

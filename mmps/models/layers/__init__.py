@@ -3,12 +3,14 @@
 from .aggregation import CrossScaleAggregation, RoIAlignAggregation
 from .backbone_stage import BackboneStage
 from .classifiers import (
+    BaseClassifier,
     LinearClassifier,
     MemoryClassifier,
     NormClassifier,
     PixelNormClassifier,
 )
 from .decomposition import (
+    BaseDecomposition,
     BoxFeatures,
     FlattenDecomposition,
     MarginalDecomposition,
@@ -17,6 +19,7 @@ from .decomposition import (
 )
 from .deform_conv import DeformConv, deform_conv2d_by_sampling
 from .point_pooling import (
+    BasePointPooling,
     ContextualPointPooling,
     ConvPointPooling,
     IdentityPointPooling,
@@ -25,6 +28,7 @@ from .point_pooling import (
 from .projection import LinearProjection, UncertaintyGuidance
 from .reid_features import ReIDFeatures
 from .reid_pooling import (
+    BasePooling,
     MaxPooling,
     MeanPooling,
     NormAttention,
@@ -35,6 +39,10 @@ from .roi_attention import CBAM, PedestrianAttention, SpatialAttention
 __all__ = [
     'CBAM',
     'BackboneStage',
+    'BaseClassifier',
+    'BaseDecomposition',
+    'BasePointPooling',
+    'BasePooling',
     'BoxFeatures',
     'ContextualPointPooling',
     'ConvPointPooling',

@@ -1,10 +1,6 @@
-"""Person or background: logits of RoIs for a softmax over the two.
+"""Classifiers of RoIs: person or background."""
 
-A classifier maps what a RoI gives, the box head's feature and the re-id
-branch's :class:`ReIDFeatures`, to (N, 2) logits, person first. ``needs_reid``
-says whether it reads the latter, ``needs_readout`` whether the memory has to
-answer for all RoIs, ``needs_background`` whether with a background queue.
-"""
+from abc import ABCMeta, abstractmethod
 
 import torch
 from torch import Tensor, nn
@@ -16,15 +12,48 @@ from .batch_norm import batch_norm
 from .reid_features import ReIDFeatures
 
 
+class BaseClassifier(nn.Module, metaclass=ABCMeta):
+    """Interface of the classifiers of a :class:`SearchBBoxHead`.
+
+    The head builds it with ``in_channels``, the size of the decomposition's
+    feature for classification; whoever does not read it leaves it unused.
+
+    Attributes:
+        needs_reid (bool): Whether it reads :class:`ReIDFeatures`, which only
+            the last stage has, and not the box head's feature.
+        needs_readout (bool): Whether the memory has to answer for all RoIs
+            (``ReIDFeatures.readout``), not for people alone.
+        needs_background (bool): Whether the memory needs a background queue.
+        pixelwise (bool): Whether its loss is :meth:`SearchBBoxHead.pixel_loss`
+            in the place of ``loss_cls``.
+    """
+
+    needs_reid = False
+    needs_readout = False
+    needs_background = False
+    pixelwise = False
+
+    @abstractmethod
+    def forward(self, x: Tensor | None, reid: ReIDFeatures | None) -> Tensor:
+        """Logits of RoIs.
+
+        Args:
+            x: (N, C) feature of the decomposition; None with ``needs_reid``
+                where it would take parameters.
+            reid: Of the same N RoIs; None without ``needs_reid``.
+
+        Returns:
+            (N, 2) logits of a softmax, person first.
+        """
+
+
 @MODELS.register_module()
-class LinearClassifier(nn.Module):
+class LinearClassifier(BaseClassifier):
     """A linear layer on the box head's feature.
 
     Args:
         in_channels: Of the feature.
     """
-
-    needs_reid = False
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
@@ -33,12 +62,12 @@ class LinearClassifier(nn.Module):
         nn.init.zeros_(self.fc.bias)
 
     def forward(self, x: Tensor, reid: ReIDFeatures | None) -> Tensor:
-        """(N, C) to (N, 2)."""
+        """See :meth:`BaseClassifier.forward`."""
         return self.fc(x)
 
 
 @MODELS.register_module()
-class NormClassifier(nn.Module):
+class NormClassifier(BaseClassifier):
     """The embedding's length, through batch norm, is the person's logit.
 
     The background's is 0, so that the softmax of both is the sigmoid of the
@@ -58,14 +87,14 @@ class NormClassifier(nn.Module):
         self.norm = nn.BatchNorm1d(1)
 
     def forward(self, x: Tensor | None, reid: ReIDFeatures) -> Tensor:
-        """(N, 2) from the length of mu, without sampling noise."""
+        """See :meth:`BaseClassifier.forward`; mu has no sampling noise."""
         length = torch.linalg.vector_norm(reid.mean.float(), dim=1)
         logit = batch_norm(self.norm, length[:, None])
         return torch.cat((logit, torch.zeros_like(logit)), 1)
 
 
 @MODELS.register_module()
-class PixelNormClassifier(nn.Module):
+class PixelNormClassifier(BaseClassifier):
     """The mean over positions of NAE+'s weights is the person's score.
 
     In training every position is told person from background by the ground
@@ -86,14 +115,14 @@ class PixelNormClassifier(nn.Module):
         super().__init__()
 
     def forward(self, x: Tensor | None, reid: ReIDFeatures) -> Tensor:
-        """(N, 2) logits whose softmax is the mean weight."""
+        """See :meth:`BaseClassifier.forward`; the softmax is the mean."""
         score = reid.attention.sigmoid().flatten(1).mean(1)
         logit = torch.logit(score, eps=1e-6)[:, None]
         return torch.cat((logit, torch.zeros_like(logit)), 1)
 
 
 @MODELS.register_module()
-class MemoryClassifier(nn.Module):
+class MemoryClassifier(BaseClassifier):
     """The identity memory tells people from background (HOIM).
 
     See :func:`person_logits`; the memory needs a background queue, and goes
@@ -118,7 +147,7 @@ class MemoryClassifier(nn.Module):
         self.temperature = temperature
 
     def forward(self, x: Tensor | None, reid: ReIDFeatures) -> Tensor:
-        """(N, 2) from the similarities to [background | V | U]."""
+        """See :meth:`BaseClassifier.forward`."""
         readout = reid.readout
         return person_logits(
             readout.cosine,

@@ -1,7 +1,4 @@
-"""Which part of a RoI's feature map each detection task reads.
-
-A decomposition maps (N, C, h, w) to :class:`BoxFeatures`. Vertical features
-give (dy, dh), horizontal ones (dx, dw).
+"""Decompositions of RoI maps into the features of the detection tasks.
 
 Source: Yang et al., "Multi-task Feature Decomposition based Marginal
 Distribution for Person Search" (FDPS), section 3.2 and Table 1.
@@ -22,8 +19,8 @@ class BoxFeatures(NamedTuple):
     Attributes:
         cls: (N, ...) for person or background; None after ``drop_cls`` where
             it would take parameters.
-        vertical: (N, ...) for the centre's y and the height.
-        horizontal: (N, ...) for the centre's x and the width.
+        vertical: (N, ...) for the centre's y and the height, (dy, dh).
+        horizontal: (N, ...) for the centre's x and the width, (dx, dw).
     """
 
     cls: Tensor | None
@@ -31,8 +28,16 @@ class BoxFeatures(NamedTuple):
     horizontal: Tensor
 
 
-class _Decomposition(nn.Module, metaclass=ABCMeta):
-    """Knows the sizes of its three features."""
+class BaseDecomposition(nn.Module, metaclass=ABCMeta):
+    """Interface of the decompositions of a :class:`SearchBBoxHead`.
+
+    Args:
+        in_channels: C of the maps.
+        size: Their h and w.
+
+    Attributes:
+        channels (BoxFeatures): Sizes of the three features (integers).
+    """
 
     def __init__(self, in_channels: int, size: tuple[int, int]) -> None:
         super().__init__()
@@ -43,14 +48,27 @@ class _Decomposition(nn.Module, metaclass=ABCMeta):
     @staticmethod
     @abstractmethod
     def _channels(c: int, h: int, w: int) -> BoxFeatures:
-        """Sizes of the three features."""
+        """Sizes of the three features of (N, c, h, w) maps."""
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> BoxFeatures:
+        """From maps to the features of the three tasks.
+
+        Args:
+            x: (N, C, h, w) maps of RoIs.
+
+        Returns:
+            (N, channels.cls), (N, channels.vertical) and (N,
+            channels.horizontal); the first may be None after
+            :meth:`drop_cls`.
+        """
 
     def drop_cls(self) -> None:
-        """Do without the parameters of the feature that nobody reads."""
+        """Do without the parameters of ``cls``, which nobody will read."""
 
 
 @MODELS.register_module()
-class SharedPooling(_Decomposition):
+class SharedPooling(BaseDecomposition):
     """One pooled vector for all tasks ("OIM-base" of Table 1).
 
     Args:
@@ -77,14 +95,14 @@ class SharedPooling(_Decomposition):
         return BoxFeatures(c, c, c)
 
     def forward(self, x: Tensor) -> BoxFeatures:
-        """See the module."""
+        """See :meth:`BaseDecomposition.forward`."""
         x = x.flatten(2)
         x = x.amax(2) if self.mode == 'max' else x.mean(2)
         return BoxFeatures(x, x, x)
 
 
 @MODELS.register_module()
-class FlattenDecomposition(_Decomposition):
+class FlattenDecomposition(BaseDecomposition):
     """The whole map as one vector for all tasks ("Flatten").
 
     Args:
@@ -97,13 +115,13 @@ class FlattenDecomposition(_Decomposition):
         return BoxFeatures(c * h * w, c * h * w, c * h * w)
 
     def forward(self, x: Tensor) -> BoxFeatures:
-        """See the module."""
+        """See :meth:`BaseDecomposition.forward`."""
         x = x.flatten(1)
         return BoxFeatures(x, x, x)
 
 
 @MODELS.register_module()
-class ParameterDecomposition(_Decomposition):
+class ParameterDecomposition(BaseDecomposition):
     """The shapes of :class:`MarginalDecomposition` by learned weights.
 
     1 x 1 convolutions in which the positions that are to vanish stand for
@@ -130,11 +148,11 @@ class ParameterDecomposition(_Decomposition):
         return BoxFeatures(c, c * h, c * w)
 
     def drop_cls(self) -> None:
-        """Do without the weights over both axes."""
+        """See :meth:`BaseDecomposition.drop_cls`."""
         self.over_both = None
 
     def forward(self, x: Tensor) -> BoxFeatures:
-        """See the module."""
+        """See :meth:`BaseDecomposition.forward`."""
         rows = x.transpose(2, 3).flatten(1, 2)
         both = None
         if self.over_both is not None:
@@ -147,7 +165,7 @@ class ParameterDecomposition(_Decomposition):
 
 
 @MODELS.register_module()
-class MarginalDecomposition(_Decomposition):
+class MarginalDecomposition(BaseDecomposition):
     """Means over x, over y and over both (FDPS, eq. 2, 3 and 5).
 
     Without parameters: the map is read as a joint distribution, and each task
@@ -163,7 +181,7 @@ class MarginalDecomposition(_Decomposition):
         return BoxFeatures(c, c * h, c * w)
 
     def forward(self, x: Tensor) -> BoxFeatures:
-        """See the module."""
+        """See :meth:`BaseDecomposition.forward`."""
         over_x = x.mean(3)
         return BoxFeatures(
             over_x.mean(2), over_x.flatten(1), x.mean(2).flatten(1)

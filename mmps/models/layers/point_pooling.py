@@ -1,5 +1,6 @@
-"""Point pooling: from pyramid maps to re-identification maps."""
+"""Point poolings: from pyramid maps to re-identification maps."""
 
+from abc import ABCMeta, abstractmethod
 from collections.abc import Iterable, Sequence
 from math import isqrt
 from typing import NamedTuple
@@ -27,8 +28,30 @@ class PointFeatures(NamedTuple):
     offsets: list[Tensor] | None
 
 
+class BasePointPooling(BaseModule, metaclass=ABCMeta):
+    """Interface of the point poolings of :class:`PCNetHead`.
+
+    The head builds it with ``in_channels``, ``out_channels``, ``num_levels``
+    and ``num_anchors``. A pooling whose points are learned has a method
+    ``points`` as :meth:`ContextualPointPooling.points`, which the distance
+    loss and pictures ask for.
+    """
+
+    @abstractmethod
+    def forward(self, feats: Sequence[Tensor]) -> PointFeatures:
+        """From pyramid maps to re-identification maps.
+
+        Args:
+            feats (Sequence[Tensor]): Per level (N, C, H, W).
+
+        Returns:
+            PointFeatures: Maps of the same sizes for every anchor, and the
+            offsets of the points that they were sampled at.
+        """
+
+
 @MODELS.register_module()
-class ContextualPointPooling(BaseModule):
+class ContextualPointPooling(BasePointPooling):
     """Contextual Point Pooling (CPP), eq. 5 of PCNet.
 
     A tower shared by the levels predicts K offsets per location and anchor,
@@ -102,7 +125,7 @@ class ContextualPointPooling(BaseModule):
         _init_point_convs(self.point_convs)
 
     def forward(self, feats: Sequence[Tensor]) -> PointFeatures:
-        """Pool pyramid maps, per level (N, C, H, W)."""
+        """See :meth:`BasePointPooling.forward`."""
         pooled, all_offsets = [], []
         for x, scale, conv in zip(
             feats, self.offset_scales, self.point_convs, strict=True
@@ -141,7 +164,7 @@ class ContextualPointPooling(BaseModule):
 
 
 @MODELS.register_module()
-class ConvPointPooling(BaseModule):
+class ConvPointPooling(BasePointPooling):
     """A plain 3x3 convolution in the place of CPP (PCNet, Table 1 and 3).
 
     Args: as in :class:`ContextualPointPooling`.
@@ -175,7 +198,7 @@ class ConvPointPooling(BaseModule):
             nn.init.zeros_(conv.bias)
 
     def forward(self, feats: Sequence[Tensor]) -> PointFeatures:
-        """Pool pyramid maps, per level (N, C, H, W)."""
+        """See :meth:`BasePointPooling.forward`."""
         return PointFeatures(
             [
                 conv(x).unflatten(1, (self.num_anchors, self.out_channels))
@@ -186,7 +209,7 @@ class ConvPointPooling(BaseModule):
 
 
 @MODELS.register_module()
-class IdentityPointPooling(BaseModule):
+class IdentityPointPooling(BasePointPooling):
     """The pyramid itself as re-identification maps (PCNet, Table 3).
 
     For aggregations that do their own pooling, such as
@@ -213,7 +236,7 @@ class IdentityPointPooling(BaseModule):
         self.num_anchors = num_anchors
 
     def forward(self, feats: Sequence[Tensor]) -> PointFeatures:
-        """Hand on pyramid maps, per level (N, C, H, W)."""
+        """See :meth:`BasePointPooling.forward`."""
         size = (-1, self.num_anchors, -1, -1, -1)
         return PointFeatures([x[:, None].expand(size) for x in feats], None)
 

@@ -1,4 +1,4 @@
-"""From RoI features to the embedding."""
+"""Projections of RoI features to embeddings, and their variance."""
 
 from collections.abc import Sequence
 
@@ -154,16 +154,40 @@ class UncertaintyGuidance(BaseModule):
             )
 
     def forward(self, levels: Sequence[Tensor]) -> Tensor:
-        """Pooled features to (N, D) log sigma^2, fp32."""
+        """Variances of a batch; asked for in training only.
+
+        Args:
+            levels: Per level (N, C), the pooled features that the projection
+                reads, too.
+
+        Returns:
+            (N, D) log sigma^2, fp32.
+        """
         return self.projection(levels).float() + self.init_log_variance
 
     def sample(self, embeddings: Tensor, log_variance: Tensor) -> Tensor:
-        """One z per unit embedding, both (N, D)."""
+        """Draw one z per embedding, which the loss sees in its place.
+
+        Args:
+            embeddings: (N, D) unit vectors.
+            log_variance: (N, D), see :meth:`forward`.
+
+        Returns:
+            (N, D), around the unit vector times sqrt(D); not normalised.
+        """
         noise = torch.randn_like(embeddings) * (log_variance / 2).exp()
         return self._mean(embeddings) + noise
 
     def divergence(self, embeddings: Tensor, log_variance: Tensor) -> Tensor:
-        """``loss_kl`` of the distributions of (N, D) unit embeddings."""
+        """``loss_kl`` of the distributions; with mode 'sample'.
+
+        Args:
+            embeddings: (N, D) unit vectors.
+            log_variance: (N, D), see :meth:`forward`.
+
+        Returns:
+            () loss.
+        """
         return self.loss_kl(self._mean(embeddings), log_variance)
 
     @staticmethod

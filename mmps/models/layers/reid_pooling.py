@@ -1,9 +1,6 @@
-"""From a RoI's feature map to one vector for re-identification.
+"""Poolings of RoI maps for re-identification."""
 
-A pooling maps (N, C, H, W) to (N, C) and, where it has one, the (N, H, W)
-attention it used. ``projected`` says what it reads: the maps of the RoI, or
-their projection to the embedding's size.
-"""
+from abc import ABCMeta, abstractmethod
 
 import torch
 from mmengine.model import BaseModule
@@ -14,19 +11,46 @@ from mmps.registry import MODELS
 from .batch_norm import batch_norm
 
 
-@MODELS.register_module()
-class MaxPooling(nn.Module):
-    """Maximum over positions (NAE, SeqNet, HOIM, FDPS)."""
+class BasePooling(nn.Module, metaclass=ABCMeta):
+    """Interface of the poolings of a :class:`ReIDHead`.
+
+    A pooling that has a method ``attention`` can be guided by the head's
+    ``loss_attention``.
+
+    Attributes:
+        projected (bool): What :meth:`forward` reads. False: the RoI's maps,
+            one call per level that the projection reads, whose vectors are
+            projected afterwards. True: the one projected map, whose vector
+            is the embedding; the projection then has one level.
+    """
 
     projected = False
 
+    @abstractmethod
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """From maps to vectors.
+
+        Args:
+            x: (N, C, H, W) of N RoIs, N may be 0; of a projected map C is
+                the size of the embedding.
+
+        Returns:
+            (N, C) vectors, not normalised, and the (N, H, W) attention that
+            weighted the positions; None without one.
+        """
+
+
+@MODELS.register_module()
+class MaxPooling(BasePooling):
+    """Maximum over positions (NAE, SeqNet, HOIM, FDPS)."""
+
     def forward(self, x: Tensor) -> tuple[Tensor, None]:
-        """See the module."""
+        """See :meth:`BasePooling.forward`."""
         return x.flatten(2).amax(2), None
 
 
 @MODELS.register_module()
-class MeanPooling(nn.Module):
+class MeanPooling(BasePooling):
     """Mean over positions.
 
     Args:
@@ -40,12 +64,12 @@ class MeanPooling(nn.Module):
         self.projected = projected
 
     def forward(self, x: Tensor) -> tuple[Tensor, None]:
-        """See the module."""
+        """See :meth:`BasePooling.forward`."""
         return x.flatten(2).mean(2), None
 
 
 @MODELS.register_module()
-class PrototypeGuidedAttention(BaseModule):
+class PrototypeGuidedAttention(BaseModule, BasePooling):
     """Weighted mean by a learned saliency map (PGA).
 
     Channel weights by squeeze-and-excitation, their weighted mean over
@@ -93,7 +117,7 @@ class PrototypeGuidedAttention(BaseModule):
         return self.spatial(descriptor).sigmoid().reshape(-1, *self.size)
 
     def forward(self, f: Tensor) -> tuple[Tensor, Tensor]:
-        """See the module."""
+        """See :meth:`BasePooling.forward`; weights in 0..1."""
         attention = self.attention(f)
         total = attention.flatten(1).sum(1, keepdim=True)
         pooled = torch.einsum('nchw,nhw->nc', f, attention)
@@ -109,7 +133,7 @@ def _bottleneck(channels: int, hidden: int) -> nn.Sequential:
 
 
 @MODELS.register_module()
-class NormAttention(nn.Module):
+class NormAttention(BasePooling):
     """Weights by the norm at each position (NAE+).
 
     The norm map goes through batch norm and a sigmoid; the result is the
@@ -127,7 +151,7 @@ class NormAttention(nn.Module):
         self.norm = nn.BatchNorm2d(1)
 
     def forward(self, f: Tensor) -> tuple[Tensor, Tensor]:
-        """See the module; the attention is the logit of the weights."""
+        """See :meth:`BasePooling.forward`; logits of the weights."""
         length = torch.linalg.vector_norm(f.float(), dim=1, keepdim=True)
         logits = batch_norm(self.norm, length)
         unit = f / length.clamp(min=1e-12)

@@ -1,4 +1,8 @@
-"""Attention on RoI features, between RoIAlign and the shared head."""
+"""Attention on RoI features, between RoIAlign and the shared head.
+
+Every module maps (N, C, H, W) features to the same shape; the RoI head builds
+it with ``in_channels``. mmcv's ``NonLocal2d`` is another one.
+"""
 
 from collections.abc import Sequence
 
@@ -58,7 +62,14 @@ class PedestrianAttention(BaseModule):
         return self.out(self.se(torch.cat(seen, 1))).sigmoid()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features times the map."""
+        """Weight the features of RoIs.
+
+        Args:
+            x: (N, C, H, W) from RoIAlign.
+
+        Returns:
+            (N, C, H, W), each position times its weight.
+        """
         return x * self.attention(x)
 
 

@@ -56,6 +56,18 @@ class IdentityMemory(nn.Module):
     whatever the model is cast to. ``deferred`` (False at first) holds writes
     back until :meth:`commit` or :meth:`discard`.
 
+    >>> import torch
+    >>> from mmps.models.losses import OIMLoss
+    >>> from mmps.models.memories import IdentityMemory
+    >>> memory = IdentityMemory(num_ids=3, embed_dims=2, queue_size=1)
+    >>> x, person_ids = torch.eye(2), torch.tensor([2, -1])
+    >>> loss = OIMLoss()(memory(x), person_ids)  # the memory is empty
+    >>> round(loss.item(), 4)  # log 4
+    1.3863
+    >>> memory.update(x, person_ids)
+    >>> memory.prototypes[2], memory.queue[0]
+    (tensor([1., 0.]), tensor([0., 1.]))
+
     Source: Xiao et al., "Joint Detection and Identification Feature Learning
     for Person Search", CVPR 2017, section 3.3.
 
@@ -258,7 +270,7 @@ class IdentityMemory(nn.Module):
         samples are gathered and every process applies the same update: each
         must call this once per step, also with N = 0.
 
-        While :attr:`deferred` is True nothing is written until
+        While ``deferred`` is True nothing is written until
         :meth:`commit`, so that a step can be checked first.
 
         Args:

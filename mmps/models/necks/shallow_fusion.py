@@ -64,7 +64,16 @@ class ShallowFusion(BaseModule):
             self.score = nn.Conv2d(out_channels, 1, 1)
 
     def forward(self, x: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Levels of the backbone to the detector's and the shallow ones."""
+        """Levels of the detector and the shallow branch.
+
+        Args:
+            x: Levels of the backbone, (N, C, H, W), the shallow ones first.
+
+        Returns:
+            What ``neck`` makes of them (without one the last level), and
+            behind it the shallow levels, ``out_channels`` wide: one per
+            entry of ``in_channels``, or with ``fuse='map'`` one in all.
+        """
         own = (x[-1],) if self.neck is None else tuple(self.neck(x))
         shallow = [conv(level) for conv, level in zip(self.lateral, x)]
         if self.score is None:

@@ -149,13 +149,17 @@ class ReIDHead(BaseModule):
     def read(
         self, features: ReIDFeatures, people: Tensor, shared: bool = False
     ) -> MemoryReadout:
-        """The memory's answer to some RoIs of a batch.
+        """Compare some RoIs with the memory as it stands.
 
         Args:
             features: Of N RoIs.
-            people: (P,) indices of the RoIs.
+            people: (P,) indices of those that are people.
             shared: Whether a part outside this head needs the cosines, see
                 :class:`MemoryReadout`. Defaults to False.
+
+        Returns:
+            The readout of P samples; with uncertainty guidance of the drawn
+            embeddings.
         """
         sampled = features.sampled is not features.embeddings
         if sampled or features.readout is None:

@@ -1,4 +1,4 @@
-"""A second embedding of RoIs from shallow levels."""
+"""Second embeddings of RoIs, from shallow levels."""
 
 from collections.abc import Sequence
 
@@ -56,7 +56,16 @@ class AttentiveRoIExtractor(BaseRoIExtractor):
         rois: Tensor,
         roi_scale_factor: float | None = None,
     ) -> Tensor:
-        """Shallow levels to (n, C, h, w) RoI features."""
+        """Features of RoIs.
+
+        Args:
+            feats: Per shallow level (N, C, H, W).
+            rois: (n, 5), image index and xyxy, in input pixels.
+            roi_scale_factor: Enlarges the RoIs. Defaults to None.
+
+        Returns:
+            (n, C, h, w).
+        """
         if roi_scale_factor is not None:
             rois = self.roi_rescale(rois, roi_scale_factor)
         maps = torch.stack(
@@ -109,7 +118,15 @@ class ShallowBranch(BaseModule):
         return needs_cosines(self.loss_distill)
 
     def forward(self, x: Sequence[Tensor], rois: Tensor) -> ReIDFeatures:
-        """Levels of the neck and (n, 5) RoIs to embeddings.
+        """Embeddings of RoIs.
+
+        Args:
+            x: Levels of the neck, (N, C, H, W); the shallow ones are last.
+            rois: (n, 5), image index and xyxy, in input pixels.
+
+        Returns:
+            ReIDFeatures: Of the n RoIs; ``embeddings`` (n, D) are what is
+            searched by, alone or with the deep ones.
 
         Raises:
             ValueError: The neck has too few levels.

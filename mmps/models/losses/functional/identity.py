@@ -27,6 +27,12 @@ def oim_loss(
     Source: Xiao et al., "Joint Detection and Identification Feature Learning
     for Person Search", CVPR 2017, eq. 1 and 3.
 
+    >>> import torch
+    >>> from mmps.models.losses.functional import oim_loss
+    >>> loss, counted = oim_loss(torch.zeros(2, 4), torch.tensor([1, -1]))
+    >>> round(loss[0].item(), 4), counted.tolist()  # log 4
+    (1.3863, [True, False])
+
     Args:
         logits: (N, C) products of the unit embeddings with the C memory
             rows, prototypes first, by the temperature.
@@ -212,7 +218,7 @@ def person_logits(
         temperature: Softmax temperature. Defaults to 1/30.
 
     Returns:
-        (N, 2): person, background.
+        (N, 2) logits of person and background.
     """
     parts = []
     for part, mask in ((cosine, valid), (background, background_valid)):
