@@ -6,7 +6,7 @@ ARGS ?=
 OPENMMLAB_VENV ?= .venv-openmmlab
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-openmmlab lint docs clean
+.PHONY: help setup demo test test-slow coverage test-openmmlab lint docs clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' \
@@ -18,13 +18,26 @@ setup:  ## make the environment, or finish it
 demo: setup  ## make a data set, train on it, test, draw pictures
 	@$(VENV)/bin/python tools/demo.py $(ARGS)
 
-test: setup  ## run the tests
-	@$(VENV)/bin/python -m pytest $(ARGS)
+# A thread each: those that wait spin, and take the cores from the others.
+# ARGS='-n 0' is one process.
+PYTEST = OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto \
+	--maxprocesses 8 --dist loadfile
+
+test: setup  ## run the tests but for the slow ones
+	@$(PYTEST) -m 'not slow' $(ARGS)
+
+test-slow: setup  ## run the slow tests: kills, fuzzing, browsers, combinations
+	@$(PYTEST) -m slow $(ARGS)
+
+coverage: setup  ## run all tests; which lines and branches they reach
+	@$(PYTEST) --cov mmps --cov-branch --cov-report term:skip-covered \
+		--cov-report html:build/coverage $(ARGS)
 
 # Of OpenMMLab, with torch 2.1: PYTHON has to be 3.10 or 3.11.
-test-openmmlab:  ## run the tests with the original mmdet, in its own environment
-	@$(PYTHON) tools/setup_env.py --stack openmmlab --venv $(OPENMMLAB_VENV)
-	@$(OPENMMLAB_VENV)/bin/python -m pytest $(ARGS)
+test-openmmlab: VENV = $(OPENMMLAB_VENV)
+test-openmmlab:  ## run all tests with the original mmdet, in its own environment
+	@$(PYTHON) tools/setup_env.py --stack openmmlab --venv $(VENV)
+	@$(PYTEST) $(ARGS)
 
 lint: setup  ## check style, formatting and the layers of imports
 	@$(VENV)/bin/ruff check .

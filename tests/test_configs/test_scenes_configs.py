@@ -13,9 +13,13 @@ from mmps.structures import SearchPredictions
 from mmps.utils.part_imports import import_parts
 
 ROOT = Path(__file__).parents[2] / 'configs'
-CONFIGS = sorted(
-    p.relative_to(ROOT).as_posix() for p in ROOT.glob('*/*_scenes*.py')
-)
+# Rows of component tables are slow: their base trains in every run.
+CONFIGS = [
+    pytest.param(name, marks=pytest.mark.slow if '_scenes_' in name else ())
+    for name in sorted(
+        p.relative_to(ROOT).as_posix() for p in ROOT.glob('*/*_scenes*.py')
+    )
+]
 
 
 @pytest.fixture(scope='module')

@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize('name', ['prw', 'cuhk', 'lsps', 'coco'])
 def test_damaged_data_sets(fuzz, name):

@@ -15,6 +15,8 @@ from mmps.scenes import ScenesConfig, make_scenes
 
 from process_group import WARM
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 STEPS = 8
 STARTED = 'Checkpoints will be saved'

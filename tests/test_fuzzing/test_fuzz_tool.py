@@ -7,6 +7,8 @@ import pytest
 
 from fuzzing import TARGETS, Target
 
+pytestmark = pytest.mark.slow
+
 # A reader that believes whatever it is told.
 GULLIBLE = """
 def write(folder):

@@ -79,6 +79,7 @@ def contents(gallery):
     return found
 
 
+@pytest.mark.slow
 def test_killed_writer_loses_nothing_it_acknowledged(tmp_path):
     path = tmp_path / 'g'
     create_gallery(path, GalleryHeader(dim=DIM)).close()

@@ -19,6 +19,8 @@ from mmps.gallery.errors import (
     GalleryKeyError,
 )
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip('pymilvus', reason='needs mmps[milvus]')
 pytest.importorskip('milvus_lite', reason='needs mmps[milvus]')
 

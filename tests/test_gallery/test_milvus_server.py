@@ -20,6 +20,8 @@ from mmps.gallery import (
     open_gallery,
 )
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip('pymilvus', reason='needs mmps[milvus]')
 pytest.importorskip('milvus_lite', reason='needs mmps[milvus]')
 

@@ -79,7 +79,13 @@ def trained(world_size, folder, name):
     ]
 
 
-@pytest.mark.parametrize('name', TINY_METHODS)
+@pytest.mark.parametrize(
+    'name',
+    [
+        pytest.param(name, marks=pytest.mark.slow if name != 'oim' else ())
+        for name in TINY_METHODS
+    ],
+)
 def test_equal_processes(tmp_path, name):
     (one,) = trained(1, tmp_path, name)
     memory = {k: v for k, v in one['state'].items() if '.memory.' in k}

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = 'import sys, setuptools.build_meta as b; b.build_{}(sys.argv[1])'
 TREE = ('configs', 'mmps', 'requirements', 'tests', 'tools')

@@ -47,6 +47,7 @@ def test_same_bytes_for_any_number_of_workers(tmp_path, layout):
     assert len(trees[0]) > 72
 
 
+@pytest.mark.slow
 def test_same_bytes_in_another_process(tmp_path):
     """Nothing depends on the order of sets, which differs by process."""
     # Without the package's parents, whose import takes seconds.

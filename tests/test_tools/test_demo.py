@@ -6,6 +6,8 @@ import pytest
 
 from mmps.visualization.training import read_scalars
 
+pytestmark = pytest.mark.slow
+
 TINY = (
     '--train-frames 8 --test-frames 8 --train-ids 6 --test-ids 3 '
     '--cameras 3 --seed 1'

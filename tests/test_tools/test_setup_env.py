@@ -593,6 +593,7 @@ def test_a_folder_that_is_no_environment_is_left_alone(world):
 # -- the real programs -----------------------------------------------------
 
 
+@pytest.mark.slow
 def test_broken_environment_is_made_anew(tmp_path):
     script = load()
     environment = script.Environment(tmp_path / 'venv', tmp_path)

@@ -86,6 +86,7 @@ def test_weights_that_do_not_fit_are_refused_as_in_python(
         assert not list(work.glob('*/results.json'))
 
 
+@pytest.mark.slow
 def test_two_processes_on_cpus(trained, free_port):
     trained.env['PORT'] = free_port
     options = ('--work-dir', 'two')

@@ -17,6 +17,7 @@ def test_trains_and_says_so(trained):
     assert 'Initialization information' not in log
 
 
+@pytest.mark.slow
 def test_resume_goes_on(trained):
     done = trained.run(
         *('train.py', 'toy.py', '--work-dir', 'again', '--resume'),
@@ -36,6 +37,7 @@ def test_resume_goes_on(trained):
     assert 'resumed epoch: 2, iter: 8' in done.stdout
 
 
+@pytest.mark.slow
 def test_two_processes_on_cpus(make_toy, free_port):
     """Started by dist_train.sh, through gloo, with one result."""
     toy = make_toy()
@@ -60,6 +62,7 @@ def test_errors_of_data_are_one_line(make_toy):
     assert 'ValueError: nowhere is not there' in Path(path).read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('worker', 'message'),
     [

@@ -1,5 +1,9 @@
 """Requests with damage at random; see fuzzing."""
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 
 def test_damaged_requests(fuzz):
     fuzz('web', 60)

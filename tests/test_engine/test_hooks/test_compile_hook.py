@@ -14,6 +14,8 @@ from mmps.registry import HOOKS
 from mmps.testing import demo_search_samples
 from mmps.testing.two_stage import build, tiny_two_stage
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip('torch', minversion='2.6')
 COUNTERS = torch._dynamo.utils.counters
 

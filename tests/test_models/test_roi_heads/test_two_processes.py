@@ -16,6 +16,8 @@ from mmps.testing.two_stage import (
 
 from process_group import run_group
 
+pytestmark = pytest.mark.slow
+
 
 def model(name):
     torch.manual_seed(0)

@@ -183,6 +183,7 @@ def test_exponent_of_growth():
         growth_exponent([10, 10], [1.0, 1.0])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != 'linux', reason='reads /proc')
 def test_memory_that_work_adds(tmp_path, monkeypatch):
     folder = Path(measuring.__file__).parents[1]
@@ -202,6 +203,7 @@ def test_memory_that_work_adds(tmp_path, monkeypatch):
 # -- what is measured ------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_method_has_its_configs():
     for full_size in (False, True):
         configs = method_configs('configs', full_size)

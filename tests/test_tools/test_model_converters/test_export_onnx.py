@@ -47,6 +47,7 @@ def test_writes_and_checks(cli, tool, inputs, search_run, tmp_path, capsys):
     assert session.get_inputs()[0].shape == [1, 3, 108, 192]
 
 
+@pytest.mark.slow
 def test_what_differs_is_an_error(cli, inputs, tmp_path, monkeypatch):
     """The file is made of another model than the one it is checked with."""
     module = sys.modules['mmps.deploy.onnx_export']

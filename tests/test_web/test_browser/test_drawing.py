@@ -4,6 +4,8 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip('selenium')
 
 from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402

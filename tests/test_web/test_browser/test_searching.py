@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip('selenium')
 
 from selenium.webdriver.common.keys import Keys  # noqa: E402
