@@ -1,4 +1,4 @@
-"""What the set-up makes of a GPU.
+"""GPU choice of the set-up.
 
 Like setup_env.py, it has to parse on Pythons too old for mmps.
 """

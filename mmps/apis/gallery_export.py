@@ -1,4 +1,4 @@
-"""What is in a gallery, for people and for other programs."""
+"""Exports of a gallery for people and for other programs."""
 
 import csv
 import io

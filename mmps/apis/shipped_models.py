@@ -9,8 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from torch import nn
 
-from mmps.checkpoints.loaders import set_checkpoint_loaders
-from mmps.checkpoints.reading import load_weights
+from mmps.checkpoints.loaders import load_weights, set_checkpoint_loaders
 from mmps.utils.config import load_config, shipped_configs
 from mmps.utils.part_imports import import_parts
 

@@ -1,4 +1,4 @@
-"""What the commands of ``mmps-search`` do."""
+"""Commands of ``mmps-search``."""
 
 import argparse
 import datetime

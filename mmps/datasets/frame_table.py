@@ -1,4 +1,4 @@
-"""What a data set's files say, as flat arrays: the readers' output."""
+"""Annotations of a data set as flat arrays, the readers' output."""
 
 from dataclasses import dataclass, field
 

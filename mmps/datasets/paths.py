@@ -1,4 +1,4 @@
-"""Where a data set lies, and which of its images are there."""
+"""Paths of a data set's files, and checks that its images are there."""
 
 import os
 from pathlib import Path

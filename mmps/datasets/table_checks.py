@@ -1,4 +1,4 @@
-"""What every data set must satisfy, whatever its files look like."""
+"""Checks that the annotations of every data set must pass."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What takes the place of layers that the exporter cannot follow."""
+"""Replacements of layers that the exporter cannot follow."""
 
 import torch
 import torch.nn.functional as F

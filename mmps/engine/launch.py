@@ -1,4 +1,4 @@
-"""What tools/train.py and tools/test.py do between config and Runner."""
+"""Steps of tools/train.py and tools/test.py between config and Runner."""
 
 import gc
 import os

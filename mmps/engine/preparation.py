@@ -1,4 +1,4 @@
-"""What hooks do to a model before it is run, for programs without a Runner."""
+"""Hooks' changes to a model before testing, for programs without a Runner."""
 
 import os
 import shutil

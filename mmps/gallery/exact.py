@@ -243,7 +243,7 @@ class ExactGallery(BaseGallery):
         """Merge small segments; drop deleted rows where they are many."""
         with self._writing:
             self._check_writable()
-            # What is deleted can go for good only from the front.
+            # Deleted rows can be dropped only if all segments are merged.
             wasteful = any(
                 2 * int(part.rows_alive.sum()) < len(part.segment.rows)
                 for part in self._view.parts

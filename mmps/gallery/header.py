@@ -1,4 +1,4 @@
-"""What a gallery says of itself."""
+"""Header of a gallery: its settings and where they came from."""
 
 import dataclasses
 import math
@@ -152,6 +152,6 @@ def _is_number(value: Any) -> bool:
     return (
         isinstance(value, Real)
         and not isinstance(value, bool)
-        and abs(value) < 1e300  # of integers there is no end
+        and abs(value) < 1e300  # Python integers have no limit
         and math.isfinite(value)
     )

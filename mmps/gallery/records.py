@@ -1,4 +1,4 @@
-"""What a gallery holds: frames, and the people found in them."""
+"""Records of a gallery: frames, and the people found in them."""
 
 import hashlib
 import math

@@ -1,4 +1,4 @@
-"""What of an exact gallery's segments is alive, at one moment."""
+"""Consistent view of an exact gallery's live rows."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace

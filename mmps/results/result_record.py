@@ -1,4 +1,4 @@
-"""What a result file says of a test run."""
+"""Content of a result file, put together from a test run."""
 
 from collections.abc import Mapping
 from typing import Any

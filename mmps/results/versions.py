@@ -1,4 +1,4 @@
-"""Which versions of what have computed something."""
+"""Versions of the packages that figures depend on."""
 
 import hashlib
 import platform

@@ -1,4 +1,4 @@
-"""What stands behind the people: sky, houses, walls, trees."""
+"""Backdrop behind the people: sky, houses, walls, trees."""
 
 import cv2
 import numpy as np

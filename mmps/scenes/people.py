@@ -1,4 +1,4 @@
-"""Who is seen: body, clothes, hair and carried things of each person."""
+"""Looks of the people: body, clothes, hair and carried things."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Who is in which frame of which camera: decided before any drawing."""
+"""Plan of who is in which frame of which camera, made before any drawing."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Where people stand in a frame, and who hides whom."""
+"""Positions of people in a frame, and their occlusions."""
 
 from dataclasses import dataclass
 

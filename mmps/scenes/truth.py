@@ -1,4 +1,4 @@
-"""What a whole split shows: people of all its frames, and queries."""
+"""Ground truth of a whole split: people of all its frames, and queries."""
 
 from dataclasses import dataclass
 from functools import cached_property

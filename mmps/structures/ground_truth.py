@@ -1,4 +1,4 @@
-"""What a person search is judged on: frames, people, queries, galleries.
+"""Ground truth of person search: frames, people, queries, galleries.
 
 Plain numpy containers, shared by data sets, metric, tools and pictures.
 Boxes are ``(x1, y1, x2, y2)`` in pixels of the original image; the boxes of

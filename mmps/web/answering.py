@@ -20,7 +20,8 @@ from .schemas import (
 )
 from .services import Services, frame_info
 
-# A box that agrees with a found one up to so many pixels is that one.
+# Largest difference, in pixels of an edge, of a given box from the detection
+# that it stands for.
 _SAME_BOX = 0.5
 # Boxes may leave the picture by rounding.
 _BEYOND = 1.0

@@ -116,7 +116,7 @@ def _check_shape(width: int, height: int) -> None:
 
 
 def _to_bgr(image: Image.Image) -> np.ndarray:
-    # Of broken EXIF the pixels are fine.
+    # A picture with broken EXIF data is shown as it is stored.
     with contextlib.suppress(
         ValueError, TypeError, KeyError, SyntaxError, struct.error
     ):

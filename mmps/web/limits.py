@@ -1,4 +1,4 @@
-"""What the server accepts and keeps, and how much of it at a time."""
+"""Limits on what the server accepts and keeps, and on concurrent work."""
 
 import threading
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What goes in and out of the API; ids are strings of decimal digits.
+"""Request and response types of the API; ids are strings of decimal digits.
 
 JavaScript rounds numbers of 63 bits.
 """

@@ -1,4 +1,4 @@
-"""Who may ask: hosts, origins, the token, sizes of bodies."""
+"""Access control: hosts, origins, the token, sizes of bodies."""
 
 import hmac
 import ipaddress

@@ -1,4 +1,4 @@
-"""What the routes share: searcher, gallery, uploads and their gates."""
+"""State that the routes share: searcher, gallery, uploads and their gates."""
 
 from collections.abc import Callable
 from typing import Any

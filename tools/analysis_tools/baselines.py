@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What a data set gives away without learning, on ground-truth boxes.
+"""Figures of baselines without learning, on ground-truth boxes.
 
 mean-colour and strips compare the mean colour of a box, or of each of its ten
 horizontal strips; untrained is the config's model before any training.

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How many images a core loads in a second, and where the time goes.
+"""Loading speed of a core in images a second, by part of the pipeline.
 
 Frames go through the training and the test pipeline of a data set's config,
 one after another in one thread, in turns with mmdet's pipeline of the same

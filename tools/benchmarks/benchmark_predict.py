@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What the prediction of each method costs beside the plain detector.
+"""Cost of the prediction of each method beside the plain detector.
 
 Every config's detector and the one beside it, both untrained, predict one
 image turn by turn, since machines are noisy: pixels to boxes and embeddings,

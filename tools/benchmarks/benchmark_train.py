@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What a training step of each method costs beside the plain detector.
+"""Cost of a training step of each method beside the plain detector.
 
 One run prints, for every config, the time of a step as a ratio to the same
 mmdet detector without re-identification (Faster R-CNN C4, RetinaNet), taken

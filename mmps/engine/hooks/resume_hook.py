@@ -1,4 +1,4 @@
-"""What makes a resumed run equal to one that was never interrupted."""
+"""Hook that makes a resumed run equal to an uninterrupted one."""
 
 from itertools import chain, repeat
 

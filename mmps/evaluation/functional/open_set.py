@@ -1,4 +1,4 @@
-"""From which similarity a match is believed, so that nobody is an answer."""
+"""Thresholds of similarity for open-set search."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""How a search was judged, in plain values."""
+"""Description of an evaluation protocol in plain values."""
 
 from dataclasses import asdict
 from typing import Any

@@ -1,4 +1,4 @@
-"""Who is searched for where: queries, their galleries and right answers."""
+"""Search tasks: queries, their galleries and right answers."""
 
 from dataclasses import dataclass
 

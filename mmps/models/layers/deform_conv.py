@@ -67,7 +67,8 @@ def _is_compiling() -> bool:
 
 @cache
 def _has_sparse_product() -> bool:
-    """Whether torch has MKL's; its word on a beta state is said here."""
+    """Whether torch has MKL's sparse product."""
+    # The first sparse tensor of a process warns of a beta state.
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         torch.eye(1).to_sparse_csr()

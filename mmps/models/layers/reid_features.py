@@ -1,4 +1,4 @@
-"""What a re-id head says of RoIs."""
+"""Outputs of a re-id head for RoIs."""
 
 from typing import NamedTuple
 

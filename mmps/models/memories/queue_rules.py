@@ -1,4 +1,4 @@
-"""How unlabelled embeddings enter the queue."""
+"""Rules by which unlabelled embeddings enter the queue."""
 
 from abc import ABCMeta, abstractmethod
 

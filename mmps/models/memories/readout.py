@@ -1,4 +1,4 @@
-"""What a re-id loss sees of the identity memory."""
+"""Read-only view of the identity memory for re-id losses."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property

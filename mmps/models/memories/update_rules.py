@@ -1,4 +1,4 @@
-"""How labelled embeddings change the identity prototypes."""
+"""Rules by which labelled embeddings update the identity prototypes."""
 
 import math
 from abc import ABCMeta, abstractmethod

@@ -1,4 +1,4 @@
-"""What several kinds of heads share."""
+"""Helpers that several kinds of heads share."""
 
 from .indices import true_indices
 from .input_boxes import boxes_in_input

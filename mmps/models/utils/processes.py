@@ -1,4 +1,4 @@
-"""What makes n processes compute what one would of all their samples."""
+"""Sums and gathers by which n processes equal one with all their samples."""
 
 import torch
 from mmengine.dist import all_gather, all_reduce, get_rank, get_world_size

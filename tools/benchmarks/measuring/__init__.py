@@ -1,4 +1,4 @@
-"""What the benchmarks of this folder share."""
+"""Helpers that the benchmarks of this folder share."""
 
 from .detectors import (
     METHODS,
