@@ -101,7 +101,7 @@ class ExactGallery(BaseGallery):
             raise GalleryNotFoundError(f'{uri}: there is no gallery')
         lock = None if read_only else _lock_folder(folder)
         try:
-            header = GalleryHeader.from_json(_read_manifest(folder), uri)
+            header, _ = _read_manifest(folder)
             gallery = cls(uri, header, read_only, lock)
             gallery._load()
             if not read_only:
@@ -129,7 +129,7 @@ class ExactGallery(BaseGallery):
             cut = 0
             while cut < len(vectors):
                 block = slice(cut, cut + best.block_rows)
-                if mask is None or mask[block].all():
+                if mask[block].all():
                     best.update(vectors[block], int(start + cut))
                 elif mask[block].any():
                     rows = cut + np.flatnonzero(mask[block])
@@ -183,7 +183,7 @@ class ExactGallery(BaseGallery):
     def has_frames(self, names: Sequence[str]) -> np.ndarray:
         """Which frames are there."""
         ids = np.array([stable_id(name) for name in names], np.int64)
-        return self._current().has_frames(ids)
+        return self._current().find_frames(ids)[0] >= 0
 
     def list_frames(self, offset: int = 0, limit: int = 100) -> list[Frame]:
         """Some frames, sorted by name."""
@@ -245,7 +245,7 @@ class ExactGallery(BaseGallery):
             self._check_writable()
             # What is deleted can go for good only from the front.
             wasteful = any(
-                2 * int(part.rows_alive.sum()) < len(part.segment.rows)
+                2 * int(part.rows.sum()) < len(part.rows)
                 for part in self._view.parts
             )
             if wasteful:
@@ -305,7 +305,7 @@ class ExactGallery(BaseGallery):
         known = {s.name: s for s in self._view.segments}
         while True:
             stamp = _stamp(self.folder)
-            data = _read_manifest(self.folder)
+            header, data = _read_manifest(self.folder)
             try:
                 segments = [
                     known.get(name) or Segment.load(self.folder, name)
@@ -319,7 +319,6 @@ class ExactGallery(BaseGallery):
                     f'{self.uri}: {Path(err.filename).name} is missing'
                 ) from err
             break
-        header = GalleryHeader.from_json(data, self.uri)
         if header.created != self.header.created:
             raise GalleryError(
                 f'{self.uri}: was built anew since it was opened; open it '
@@ -353,7 +352,7 @@ class ExactGallery(BaseGallery):
         """Put one segment in the place of several neighbours."""
         parts = self._view.parts
         # The others keep their masks: what is merged was counted in them.
-        new = Part(
+        new = Part.whole(
             self._save(self._view.merged(first, last)),
             replaces=any(part.replaces for part in parts[first:last]),
         )
@@ -481,13 +480,13 @@ def _stamp(folder: Path) -> tuple | None:
     return status.st_ino, status.st_mtime_ns, status.st_size
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
+def _read_manifest(folder: Path) -> tuple[GalleryHeader, dict[str, Any]]:
     path = folder / MANIFEST
     try:
         data = json.loads(path.read_text())
     except (ValueError, RecursionError) as err:
         raise GalleryError(f'{path}: broken ({err})') from err
-    GalleryHeader.check_version(data, str(path.parent))
+    header = GalleryHeader.from_json(data, str(folder))
     for key in ('segments', 'replaces'):
         names = data.get(key)
         if (
@@ -508,7 +507,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
             f'{path}: was changed since it was written; its values have '
             'another checksum'
         )
-    return data
+    return header, data
 
 
 def _checksum(data: dict[str, Any]) -> int:
