@@ -1,10 +1,8 @@
 """mmengine's loading of checkpoints, from anywhere, without running code."""
 
-import contextlib
 import os
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -21,33 +19,52 @@ from mmengine.runner import (
     get_mmcls_models,
     get_torchvision_models,
 )
-from mmengine.runner.checkpoint import _get_mmengine_home
+from mmengine.runner.checkpoint import (
+    _get_mmengine_home,
+    _process_mmcls_checkpoint,
+)
 from torch import nn
 
 from mmps.utils.errors import UsageError
 
-from .reading import hash_weights, load_state, read_checkpoint, weights_of
-
-# Gives the local file for as long as it is read.
-Finder = Callable[[str], AbstractContextManager]
+from .reading import hash_weights, load_state, read_checkpoint
 
 
 def set_checkpoint_loaders(trust: bool = False) -> None:
     """Make mmengine read every checkpoint in this process strictly.
 
     mmengine's own loaders read a file again with code allowed when it holds
-    more than weights. These are for the weights of a Runner, of
-    ``init_cfg`` and of ``mmengine.runner.load_checkpoint`` alike, from
-    files, http, torchvision, OpenMMLab and object storage; safetensors
-    included. See :func:`~mmps.checkpoints.reading.read_checkpoint`.
+    more than weights. One loader takes the place of all of them: for the
+    weights of a Runner, of ``init_cfg`` and of
+    ``mmengine.runner.load_checkpoint`` alike, from files, http, torchvision,
+    OpenMMLab and object storage; safetensors included. See
+    :func:`~mmps.checkpoints.reading.read_checkpoint`.
 
     Args:
         trust: Read files that would be refused, with a warning each.
             Defaults to False.
     """
-    for prefixes, find in _SCHEMES.items():
-        loader = _loader(find, trust)
-        CheckpointLoader.register_scheme(prefixes, loader, force=True)
+
+    # mmengine's log shows the name from the eleventh letter on.
+    def load_from_checked(
+        filename: str, map_location: Any = None
+    ) -> dict[str, Any]:
+        with _local_file(filename) as path:
+            try:
+                data = read_checkpoint(path, trust, map_location or 'cpu')
+            except UsageError as err:
+                if str(path) == filename:
+                    raise
+                raise UsageError(f'{filename}: {err}') from err
+        if filename.startswith('mmcls://'):
+            return _process_mmcls_checkpoint(data)
+        if isinstance(data.get('meta'), dict):
+            # Runner.resume would run this text as a config file.
+            data['meta'].pop('config', None)
+        return data
+
+    prefixes = tuple(CheckpointLoader._schemes)
+    CheckpointLoader.register_scheme(prefixes, load_from_checked, force=True)
 
 
 def load_weights(
@@ -76,53 +93,73 @@ def load_weights(
     return hash_weights(load_state(model, checkpoint, source))
 
 
-def _loader(find: Finder, trust: bool) -> Callable[..., dict]:
-    def load(filename: str, map_location: Any = None) -> dict:
-        with find(filename) as path:
-            try:
-                data = read_checkpoint(path, trust, map_location or 'cpu')
-            except UsageError as err:
-                if str(path) == filename:
-                    raise
-                raise UsageError(f'{filename}: {err}') from err
-        if filename.startswith('mmcls://'):
-            return dict(state_dict=_backbone_of(data))
-        if isinstance(data.get('meta'), dict):
-            # Runner.resume would run this text as a config file.
-            data['meta'].pop('config', None)
-        return data
-
-    # mmengine's log shows it from the eleventh letter on.
-    load.__name__ = f'load_from{find.__name__}'
-    return load
-
-
-def _backbone_of(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key.removeprefix('backbone.'): value
-        for key, value in weights_of(data).items()
-        if key.startswith('backbone.')
-    }
+def _local_file(filename: str) -> AbstractContextManager:
+    """Gives the path of a local file for as long as it is read."""
+    address = _address(filename)
+    if address.startswith(('http://', 'https://')):
+        return nullcontext(_from_http(address))
+    try:
+        backend = get_file_backend(address)
+    except ImportError as err:
+        raise UsageError(f'checkpoint {filename}: {err}') from err
+    except (KeyError, ValueError) as err:
+        scheme = address.partition('://')[0]
+        raise UsageError(
+            f'checkpoint {filename}: {scheme} is not supported; download the '
+            'file and give its path'
+        ) from err
+    if not backend.isfile(address):
+        raise UsageError(f'checkpoint {filename} does not exist')
+    return backend.get_local_path(address)
 
 
-def _local(filename: str) -> AbstractContextManager:
-    path = str(Path(filename).expanduser())
-    return contextlib.nullcontext(filename if path == filename else path)
+def _address(filename: str) -> str:
+    """A path, or where to get the file; names of model zoos looked up."""
+    scheme, _, name = filename.partition('://')
+    if scheme in ('open-mmlab', 'openmmlab'):
+        urls = get_external_models()
+        name = get_deprecated_model_names().get(name, name)
+    elif scheme == 'mmcls':
+        urls = get_mmcls_models()
+    elif scheme in ('torchvision', 'modelzoo'):
+        urls = _torchvision_models(name, filename)
+    else:
+        return os.path.expanduser(filename)
+    if name not in urls:
+        raise UsageError(f'checkpoint {filename}: there is no such model')
+    # A user's own models may lie below the home of mmengine.
+    url = urls[name]
+    return url if '://' in url else os.path.join(_get_mmengine_home(), url)
 
 
-def _http(filename: str) -> AbstractContextManager:
-    """From the cache that torch and mmengine use."""
-    name = Path(urlparse(filename).path).name
+def _torchvision_models(name: str, filename: str) -> dict[str, str]:
+    # The older names do not need the package.
+    hub = Path(mmengine.__path__[0], 'hub', 'torchvision_0.12.json')
+    urls = mmengine.load(hub)
+    if name in urls:
+        return urls
+    try:
+        return get_torchvision_models()
+    except ImportError as err:
+        raise UsageError(
+            f'checkpoint {filename} is known to torchvision alone, which is '
+            'not installed'
+        ) from err
+
+
+def _from_http(url: str) -> Path:
+    """A file in the cache that torch and mmengine use."""
+    name = Path(urlparse(url).path).name
     file = Path(torch.hub.get_dir(), 'checkpoints', name)
     if is_main_process():
         try:
-            _download(filename, file)
+            _download(url, file)
         finally:
             barrier()
     else:
         barrier()
-        _download(filename, file)  # to the disk of another machine
-    return contextlib.nullcontext(file)
+        _download(url, file)  # to the disk of another machine
+    return file
 
 
 def _download(url: str, file: Path) -> None:
@@ -136,69 +173,3 @@ def _download(url: str, file: Path) -> None:
         raise UsageError(
             f'checkpoint {url} cannot be downloaded to {file} ({err})'
         ) from err
-
-
-def _torchvision(filename: str) -> AbstractContextManager:
-    # The older names do not need the package.
-    hub = Path(mmengine.__path__[0], 'hub', 'torchvision_0.12.json')
-    urls = mmengine.load(hub)
-    if _name(filename) not in urls:
-        try:
-            urls = get_torchvision_models()
-        except ImportError as err:
-            raise UsageError(
-                f'checkpoint {filename} is known to torchvision alone, '
-                'which is not installed'
-            ) from err
-    return _http(_look_up(urls, _name(filename), filename))
-
-
-def _openmmlab(filename: str) -> AbstractContextManager:
-    name = _name(filename)
-    name = get_deprecated_model_names().get(name, name)
-    url = _look_up(get_external_models(), name, filename)
-    if url.startswith(('http://', 'https://')):
-        return _http(url)
-    return _local(str(Path(_get_mmengine_home(), url)))
-
-
-def _mmcls(filename: str) -> AbstractContextManager:
-    return _http(_look_up(get_mmcls_models(), _name(filename), filename))
-
-
-def _storage(filename: str) -> AbstractContextManager:
-    try:
-        backend = get_file_backend(filename)
-    except ImportError as err:
-        raise UsageError(f'checkpoint {filename}: {err}') from err
-    if not backend.isfile(filename):
-        raise UsageError(f'checkpoint {filename} does not exist')
-    return backend.get_local_path(filename)
-
-
-def _pavi(filename: str) -> AbstractContextManager:
-    raise UsageError(
-        f'checkpoint {filename}: pavi is not supported; download the file '
-        'and give its path'
-    )
-
-
-def _name(filename: str) -> str:
-    return filename.partition('://')[2]
-
-
-def _look_up(urls: Mapping[str, str], name: str, filename: str) -> str:
-    if name not in urls:
-        raise UsageError(f'checkpoint {filename}: there is no such model')
-    return urls[name]
-
-
-_SCHEMES: dict[tuple[str, ...], Finder] = {
-    ('',): _local,
-    ('http://', 'https://'): _http,
-    ('modelzoo://', 'torchvision://'): _torchvision,
-    ('open-mmlab://', 'openmmlab://'): _openmmlab,
-    ('mmcls://',): _mmcls,
-    (r'(\S+\:)?s3://', r'(\S+\:)?petrel://'): _storage,
-    ('pavi://',): _pavi,
-}

@@ -1,9 +1,10 @@
 """CUHK-SYSU's test protocols: queries, and for each an explicit gallery."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,14 +12,17 @@ from mmps.structures import GallerySet, frame_of_rows, splits_from_counts
 
 from .errors import FaultList
 from .frame_table import to_xyxy
-from .mat_files import OTHER_FORM, one_box, one_string, read_mat
-from .mat_stream import TextIndex, UnusualMatError, stream_struct
+from .mat.elements import MatError
+from .mat.files import OTHER_FORM, one_box, one_string, record_damage
+from .mat.struct_rows import stream_struct
 
 _ID_NAME = re.compile(r'p([0-9]{1,15})')
 _FORM = (
     'a struct array with Query (imname, idlocate, idname) and Gallery '
     '(imname, idlocate)'
 )
+_NO_FRAMES = np.zeros(0, np.int32)
+_NO_BOXES = np.zeros((0, 4), np.float32)
 
 
 @dataclass
@@ -119,97 +123,82 @@ def read_protocol(
     Returns:
         The protocol, or None after recording a fault.
     """
-    try:
-        parts = _stream(path, key, frame_index)
-    except (UnusualMatError, OSError, ValueError, IndexError, MemoryError):
-        parts = _read(path, key, frame_index, faults)
-    if parts is None:
-        return None
     num_before = len(faults)
-    query_frames = np.array(
-        [frame_index.get(name, -1) for name in parts.query_names], np.int64
-    )
-    unknown = [n for n in parts.query_names if n not in frame_index]
-    for name in dict.fromkeys([*unknown, *parts.unknown]):
+    rows: list[_Row] = []
+    with record_damage(path, key, faults):
+        try:
+            rows += _read(path, key, _finder(frame_index))
+        except MatError:
+            raise
+        except OTHER_FORM as error:
+            faults.add(path, f'{key} has another form ({error})', _FORM)
+    names = [row.name for row in rows]
+    unknown = [name for name in names if name not in frame_index]
+    for row in rows:
+        unknown += row.unknown
+    for name in dict.fromkeys(unknown):
         faults.add(path, f'names image {name}', 'an image of pool.mat')
-    query_person_ids = read_person_ids(parts.id_names, path, faults)
+    query_person_ids = read_person_ids(
+        [row.id_name for row in rows], path, faults
+    )
     if len(faults) > num_before:
         return None
     return Protocol(
         path=path,
-        query_names=parts.query_names,
-        query_frames=query_frames,
-        query_boxes=np.array(parts.query_boxes, np.float64).reshape(-1, 4),
+        query_names=names,
+        query_frames=np.array([frame_index[n] for n in names], np.int64),
+        query_boxes=np.array([row.box for row in rows]).reshape(-1, 4),
         query_person_ids=query_person_ids,
-        splits=splits_from_counts([len(frames) for frames in parts.frames]),
-        frames=np.concatenate([np.zeros(0, np.int32), *parts.frames]),
-        boxes=np.concatenate([np.zeros((0, 4), np.float32), *parts.boxes]),
+        splits=splits_from_counts([len(row.frames) for row in rows]),
+        frames=np.concatenate([_NO_FRAMES, *(row.frames for row in rows)]),
+        boxes=np.concatenate([_NO_BOXES, *(row.boxes for row in rows)]),
     )
 
 
-@dataclass
-class _Parts:
-    """A protocol file's rows, gathered one after another."""
+class _Row(NamedTuple):
+    """A query, and its gallery entries as in :class:`Protocol`."""
 
-    query_names: list[str] = field(default_factory=list)
-    query_boxes: list[np.ndarray] = field(default_factory=list)
-    id_names: list[object] = field(default_factory=list)
-    frames: list[np.ndarray] = field(default_factory=list)
-    boxes: list[np.ndarray] = field(default_factory=list)
-    unknown: list[str] = field(default_factory=list)
-
-
-def _stream(path: Path, key: str, frame_index: dict[str, int]) -> _Parts:
-    """Read with :mod:`mat_stream`; raises UnusualMatError."""
-    index = TextIndex(list(frame_index))
-    parts = _Parts()
-    for row in stream_struct(path, key):
-        if not {'Query', 'Gallery'} <= set(row) or row['Query'].num != 1:
-            raise UnusualMatError('a row of another form')
-        query, gallery = row['Query'], row['Gallery']
-        parts.query_names.append(query.strings('imname')[0].decode())
-        parts.query_boxes.append(query.rows('idlocate', 4)[0])
-        parts.id_names.append(
-            query.strings('idname')[0].decode()
-            if 'idname' in query.fields
-            else None
-        )
-        frames = index.find(gallery.strings('imname'))
-        if (frames < 0).any() or np.isnan(parts.query_boxes[-1]).any():
-            raise UnusualMatError('faults, which scipy is to name')
-        parts.frames.append(frames.astype(np.int32))
-        with np.errstate(over='ignore'):  # GallerySet refuses infinity
-            boxes = gallery.rows('idlocate', 4).astype(np.float32)
-        parts.boxes.append(boxes)
-    return parts
+    name: str
+    box: np.ndarray
+    id_name: np.ndarray | None
+    frames: np.ndarray
+    boxes: np.ndarray
+    unknown: list[str]
 
 
 def _read(
-    path: Path, key: str, frame_index: dict[str, int], faults: FaultList
-) -> _Parts | None:
-    """Read with scipy; None after recording a fault."""
-    rows = read_mat(path, (key,), faults)
-    if rows is None:
-        return None
-    parts = _Parts()
-    try:
-        queries, galleries = rows['Query'].ravel(), rows['Gallery'].ravel()
-        for query, gallery in zip(queries, galleries, strict=True):
-            query, gallery = query.ravel()[0], gallery.ravel()
-            has_id = 'idname' in query.dtype.names
-            parts.query_names.append(one_string(query['imname']))
-            parts.query_boxes.append(one_box(query['idlocate']))
-            parts.id_names.append(query['idname'] if has_id else None)
-            names = [one_string(cell) for cell in gallery['imname']]
-            parts.unknown += [n for n in names if n not in frame_index]
-            parts.frames.append(
-                np.array([frame_index.get(n, -1) for n in names], np.int32)
-            )
-            parts.boxes.append(_entry_boxes(list(gallery['idlocate'])))
-    except OTHER_FORM as error:
-        faults.add(path, f'{key} has another form ({error})', _FORM)
-        return None
-    return parts
+    path: Path, key: str, find: Callable[[np.ndarray], np.ndarray]
+) -> Iterator[_Row]:
+    for query, gallery in stream_struct(path, key, ('Query', 'Gallery')):
+        has_id = 'idname' in query.fields
+        names = gallery.strings('imname')
+        frames = find(names)
+        with np.errstate(over='ignore'):  # GallerySet refuses infinity
+            boxes = gallery.boxes('idlocate').astype(np.float32)
+        yield _Row(
+            name=one_string(query.value('imname')),
+            box=one_box(query.value('idlocate')),
+            id_name=query.value('idname') if has_id else None,
+            frames=frames,
+            boxes=boxes,
+            unknown=[n.decode('utf-8', 'replace') for n in names[frames < 0]],
+        )
+
+
+def _finder(
+    frame_index: dict[str, int],
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Function from (n,) coded names to their (n,) places, -1 for none."""
+    known = np.array([b'', *map(str.encode, frame_index)])
+    places = np.array([-1, *frame_index.values()], np.int32)
+    order = np.argsort(known)
+    known, places = known[order], places[order]
+
+    def find(names: np.ndarray) -> np.ndarray:
+        at = np.searchsorted(known, names).clip(max=len(known) - 1)
+        return np.where(known[at] == names, places[at], np.int32(-1))
+
+    return find
 
 
 def read_person_ids(
@@ -218,7 +207,7 @@ def read_person_ids(
     """The numbers in idnames such as ``p10581``.
 
     Args:
-        names: n idnames as scipy gives them.
+        names: n idnames as :func:`read_mat` gives them.
         path: The file, for messages.
         faults: Receives names of another form among names of this one.
 
@@ -229,7 +218,8 @@ def read_person_ids(
     if set(found) <= {None}:
         return np.arange(1, len(found) + 1)
     for i in (i for i, person_id in enumerate(found) if person_id is None):
-        faults.add(path, f'idname {i} is {names[i]!r:.60}', 'p and a number')
+        name = np.squeeze(names[i]).tolist()
+        faults.add(path, f'idname {i} is {name!r:.60}', 'p and a number')
     return np.array([person_id or 0 for person_id in found], dtype=np.int64)
 
 
@@ -239,13 +229,3 @@ def _person_id(name: object) -> int | None:
     except ValueError:
         return None
     return int(match[1]) if match else None
-
-
-def _entry_boxes(cells: list[np.ndarray]) -> np.ndarray:
-    """(E, 4) float32, NaN where the cell is empty."""
-    boxes = np.full((len(cells), 4), np.nan, dtype=np.float32)
-    rows = [i for i, cell in enumerate(cells) if cell.size]
-    if rows:
-        with np.errstate(over='ignore'):  # GallerySet refuses infinity
-            boxes[rows] = [one_box(cells[i]) for i in rows]
-    return boxes

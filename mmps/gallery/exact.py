@@ -3,12 +3,8 @@
 import contextlib
 import dataclasses
 import fcntl
-import json
 import logging
-import os
-import re
 import threading
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +22,12 @@ from .errors import (
     GalleryNotFoundError,
 )
 from .header import GalleryHeader
+from .manifest import (
+    MANIFEST,
+    manifest_stamp,
+    manifest_text,
+    read_manifest,
+)
 from .records import (
     Filters,
     Frame,
@@ -38,9 +40,7 @@ from .segments import Segment
 from .topk import TopK
 from .view import Part, View
 
-MANIFEST = 'gallery.json'
 LOCK = 'lock'
-_SEGMENT = re.compile(r'[0-9]{8,18}')
 # Segments are merged when so many of a kind have gathered, up to this size.
 _MERGE_COUNT = 8
 _MERGE_BYTES = 256 * 2**20
@@ -101,7 +101,7 @@ class ExactGallery(BaseGallery):
             raise GalleryNotFoundError(f'{uri}: there is no gallery')
         lock = None if read_only else _lock_folder(folder)
         try:
-            header = GalleryHeader.from_json(_read_manifest(folder), uri)
+            header, _ = read_manifest(folder)
             gallery = cls(uri, header, read_only, lock)
             gallery._load()
             if not read_only:
@@ -129,7 +129,7 @@ class ExactGallery(BaseGallery):
             cut = 0
             while cut < len(vectors):
                 block = slice(cut, cut + best.block_rows)
-                if mask is None or mask[block].all():
+                if mask[block].all():
                     best.update(vectors[block], int(start + cut))
                 elif mask[block].any():
                     rows = cut + np.flatnonzero(mask[block])
@@ -183,7 +183,7 @@ class ExactGallery(BaseGallery):
     def has_frames(self, names: Sequence[str]) -> np.ndarray:
         """Which frames are there."""
         ids = np.array([stable_id(name) for name in names], np.int64)
-        return self._current().has_frames(ids)
+        return self._current().find_frames(ids)[0] >= 0
 
     def list_frames(self, offset: int = 0, limit: int = 100) -> list[Frame]:
         """Some frames, sorted by name."""
@@ -245,7 +245,7 @@ class ExactGallery(BaseGallery):
             self._check_writable()
             # Deleted rows can be dropped only if all segments are merged.
             wasteful = any(
-                2 * int(part.rows_alive.sum()) < len(part.segment.rows)
+                2 * int(part.rows.sum()) < len(part.rows)
                 for part in self._view.parts
             )
             if wasteful:
@@ -296,7 +296,7 @@ class ExactGallery(BaseGallery):
     def _current(self) -> View:
         """The view; a reader looks first whether a writer changed it."""
         self._check_open()
-        if self.read_only and _stamp(self.folder) != self._stamp:
+        if self.read_only and manifest_stamp(self.folder) != self._stamp:
             with self._writing:
                 self._load()
         return self._view
@@ -304,8 +304,8 @@ class ExactGallery(BaseGallery):
     def _load(self) -> None:
         known = {s.name: s for s in self._view.segments}
         while True:
-            stamp = _stamp(self.folder)
-            data = _read_manifest(self.folder)
+            stamp = manifest_stamp(self.folder)
+            header, data = read_manifest(self.folder)
             try:
                 segments = [
                     known.get(name) or Segment.load(self.folder, name)
@@ -313,13 +313,12 @@ class ExactGallery(BaseGallery):
                 ]
             except FileNotFoundError as err:
                 # A writer may have merged it since the manifest was read.
-                if _stamp(self.folder) != stamp:
+                if manifest_stamp(self.folder) != stamp:
                     continue
                 raise GalleryError(
                     f'{self.uri}: {Path(err.filename).name} is missing'
                 ) from err
             break
-        header = GalleryHeader.from_json(data, self.uri)
         if header.created != self.header.created:
             raise GalleryError(
                 f'{self.uri}: was built anew since it was opened; open it '
@@ -353,7 +352,7 @@ class ExactGallery(BaseGallery):
         """Put one segment in the place of several neighbours."""
         parts = self._view.parts
         # The others keep their masks: what is merged was counted in them.
-        new = Part(
+        new = Part.whole(
             self._save(self._view.merged(first, last)),
             replaces=any(part.replaces for part in parts[first:last]),
         )
@@ -379,13 +378,12 @@ class ExactGallery(BaseGallery):
         return segment.save(self.folder, name)
 
     def _write_manifest(self, view: View) -> None:
-        data = self.header.to_json()
-        data['segments'] = [part.segment.name for part in view.parts]
-        data['replaces'] = [
-            part.segment.name for part in view.parts if part.replaces
-        ]
-        data['checksum'] = _checksum(data)
-        text = json.dumps(data, indent=1).encode()
+        replacing = [part for part in view.parts if part.replaces]
+        text = manifest_text(
+            self.header,
+            segments=[part.segment.name for part in view.parts],
+            replaces=[part.segment.name for part in replacing],
+        )
         try:
             write_whole(self.folder / MANIFEST, lambda file: file.write(text))
         except BaseException:
@@ -470,46 +468,3 @@ def _lock_folder(folder: Path) -> Any:
             f'{folder}: another process is writing to it'
         ) from err
     return lock
-
-
-def _stamp(folder: Path) -> tuple | None:
-    """What changes whenever the manifest is replaced."""
-    try:
-        status = os.stat(folder / MANIFEST)
-    except FileNotFoundError:
-        return None
-    return status.st_ino, status.st_mtime_ns, status.st_size
-
-
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    path = folder / MANIFEST
-    try:
-        data = json.loads(path.read_text())
-    except (ValueError, RecursionError) as err:
-        raise GalleryError(f'{path}: broken ({err})') from err
-    GalleryHeader.check_version(data, str(path.parent))
-    for key in ('segments', 'replaces'):
-        names = data.get(key)
-        if (
-            not isinstance(names, list)
-            or not all(isinstance(n, str) for n in names)
-            or not all(map(_SEGMENT.fullmatch, names))
-            or len(set(names)) < len(names)
-        ):
-            raise GalleryError(
-                f'{path}: {key}: expected names of segments, each once'
-            )
-    if unknown := set(data['replaces']) - set(data['segments']):
-        raise GalleryError(
-            f'{path}: replaces: {min(unknown)} is none of the segments'
-        )
-    if data.pop('checksum', None) not in (None, _checksum(data)):
-        raise GalleryError(
-            f'{path}: was changed since it was written; its values have '
-            'another checksum'
-        )
-    return data
-
-
-def _checksum(data: dict[str, Any]) -> int:
-    return zlib.crc32(json.dumps(data, sort_keys=True).encode())

@@ -87,17 +87,6 @@ class GalleryHeader:
             **dataclasses.asdict(self),
         }
 
-    @staticmethod
-    def check_version(data: Any, where: str) -> None:
-        """Raise GalleryError unless JSON is a gallery of this version."""
-        if not isinstance(data, dict) or data.get('format') != FORMAT:
-            raise GalleryError(f'{where}: is no gallery of mmps')
-        if data.get('version') != VERSION:
-            raise GalleryError(
-                f'{where}: format version {data.get("version")}, this '
-                f'package reads {VERSION}'
-            )
-
     @classmethod
     def from_json(cls, data: Any, where: str) -> 'GalleryHeader':
         """Read what :meth:`to_json` wrote.
@@ -109,7 +98,13 @@ class GalleryHeader:
         Raises:
             GalleryError: No gallery, a newer version, or a broken field.
         """
-        cls.check_version(data, where)
+        if not isinstance(data, dict) or data.get('format') != FORMAT:
+            raise GalleryError(f'{where}: is no gallery of mmps')
+        if data.get('version') != VERSION:
+            raise GalleryError(
+                f'{where}: format version {data.get("version")}, this '
+                f'package reads {VERSION}'
+            )
         known = {
             name: data[name]
             for name in cls.__dataclass_fields__

@@ -144,14 +144,14 @@ class GalleryRows:
             }
         )
 
-    def take(self, index: np.ndarray) -> 'GalleryRows':
-        """Some rows, by index or mask."""
-        return GalleryRows(
-            **{
-                name: getattr(self, name)[index]
-                for name in self.__dataclass_fields__
-            }
-        )
+    def take(
+        self, index: np.ndarray, embeddings: bool = True
+    ) -> 'GalleryRows':
+        """Some rows, by index or mask, with their embeddings or without."""
+        columns = {n: getattr(self, n) for n in self.__dataclass_fields__}
+        if not embeddings:
+            columns['embeddings'] = self.embeddings[:, :0]
+        return GalleryRows(**{n: v[index] for n, v in columns.items()})
 
 
 @dataclass

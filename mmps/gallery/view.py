@@ -16,15 +16,21 @@ class Part:
 
     Args:
         segment: The segment.
-        frames: (F,) bool; None: all of them.
-        rows: (n,) bool; None: all of them.
+        frames: (F,) bool.
+        rows: (n,) bool.
         replaces: Whether the segment takes anything away from older ones.
     """
 
     segment: Segment
-    frames: np.ndarray | None = None
-    rows: np.ndarray | None = None
+    frames: np.ndarray
+    rows: np.ndarray
     replaces: bool = False
+
+    @classmethod
+    def whole(cls, segment: Segment, replaces: bool = False) -> 'Part':
+        """A segment of which nothing is deleted."""
+        frames = np.ones(segment.num_frames, bool)
+        return cls(segment, frames, np.ones(len(segment.rows), bool), replaces)
 
     def without(self, newer: Segment) -> 'Part':
         """What stays when a newer segment is added."""
@@ -37,33 +43,19 @@ class Part:
         rows = rows[rows >= 0]
         if not len(frames) and not len(rows):
             return self
-        frames_alive = self.frames_alive.copy()
+        frames_alive = self.frames.copy()
         frames_alive[frames] = False
-        rows_alive = self.rows_alive & frames_alive[segment.rows.frames]
+        rows_alive = self.rows & frames_alive[segment.rows.frames]
         rows_alive[rows] = False
         return replace(self, frames=frames_alive, rows=rows_alive)
 
     @property
-    def frames_alive(self) -> np.ndarray:
-        """(F,) bool."""
-        if self.frames is None:
-            return np.ones(self.segment.num_frames, bool)
-        return self.frames
-
-    @property
     def pictures(self) -> np.ndarray:
         """(F,) bool, frames that are alive and no marks."""
-        return self.frames_alive & (self.segment.frame_index != MARK)
+        return self.frames & (self.segment.frame_index != MARK)
 
-    @property
-    def rows_alive(self) -> np.ndarray:
-        """(n,) bool."""
-        if self.rows is None:
-            return np.ones(len(self.segment.rows), bool)
-        return self.rows
-
-    def select(self, filters: Filters) -> np.ndarray | None:
-        """Rows that are alive and pass; None for all of the segment."""
+    def select(self, filters: Filters) -> np.ndarray:
+        """(n,) bool, rows that are alive and pass."""
         if not filters:
             return self.rows
         segment = self.segment
@@ -75,7 +67,7 @@ class Part:
             ],
             dtype=bool,
         )
-        frames = self.frames_alive & cameras[segment.frame_cameras]
+        frames = self.frames & cameras[segment.frame_cameras]
         if filters.after is not None:  # NaN compares as False
             frames &= segment.frame_times >= filters.after
         if filters.before is not None:
@@ -83,7 +75,7 @@ class Part:
         excluded = [stable_id(name) for name in filters.exclude_frames]
         found = segment.find_frames(np.array(excluded, np.int64))
         frames[found[found >= 0]] = False
-        rows = self.rows_alive & frames[segment.rows.frames]
+        rows = self.rows & frames[segment.rows.frames]
         if filters.min_score is not None:
             # As the scores are stored: 0.9 passes 0.9.
             limit = np.finfo(np.float32).max
@@ -116,14 +108,14 @@ class View:
             if segment.name in replacing:
                 view = view.plus(segment)
             else:
-                view = View((*view.parts, Part(segment)))
+                view = View((*view.parts, Part.whole(segment)))
         return view
 
     def plus(self, segment: Segment) -> 'View':
         """The view after a new segment."""
         parts = tuple(part.without(segment) for part in self.parts)
         changed = any(a is not b for a, b in zip(parts, self.parts))
-        return View((*parts, Part(segment, replaces=changed)))
+        return View((*parts, Part.whole(segment, changed)))
 
     @property
     def segments(self) -> list[Segment]:
@@ -139,20 +131,12 @@ class View:
     def num_rows(self, filters: Filters | None = None) -> int:
         """Rows that are alive and pass the filters."""
         filters = filters or Filters()
-        masks = (part.select(filters) for part in self.parts)
-        return sum(
-            len(part.segment.rows) if mask is None else int(mask.sum())
-            for part, mask in zip(self.parts, masks)
-        )
+        return sum(int(part.select(filters).sum()) for part in self.parts)
 
     @property
     def num_frames(self) -> int:
         """Frames that are alive, without marks."""
         return sum(int(part.pictures.sum()) for part in self.parts)
-
-    def has_frames(self, ids: np.ndarray) -> np.ndarray:
-        """(n,) bool, which frames are alive."""
-        return self.find_frames(ids)[0] >= 0
 
     def find_frames(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Part and frame of each id, -1 where it is not alive."""
@@ -170,9 +154,7 @@ class View:
         for i, part in enumerate(self.parts):
             found = find(part.segment, ids)
             hit = found >= 0
-            mask = getattr(part, alive)
-            if mask is not None and len(mask):
-                hit &= mask[found]
+            hit[hit] = getattr(part, alive)[found[hit]]
             parts[hit], places[hit] = i, found[hit]
         return parts, places
 
@@ -210,33 +192,15 @@ class View:
             embeddings: Whether they are copied.
         """
         pieces, frames, slots = [], [], []
-        where: dict[tuple[int, int], int] = {}
         for i in np.unique(parts):
             segment = self.parts[i].segment
-            mine = np.flatnonzero(parts == i)
-            index = places[mine]
-            owner = segment.rows.frames[index]
-            for frame in np.unique(owner):
-                where[i, frame] = len(frames)
-                frames.append(segment.frame(frame))
-            vectors = np.zeros((len(mine), 0), np.float32)
-            if embeddings:
-                vectors = np.array(segment.rows.embeddings[index])
-            numbers = [where[i, frame] for frame in owner]
-            pieces.append(
-                GalleryRows(
-                    ids=segment.rows.ids[index],
-                    frames=np.array(numbers),
-                    bboxes=segment.rows.bboxes[index],
-                    scores=segment.rows.scores[index],
-                    embeddings=vectors,
-                    tracks=segment.rows.tracks[index],
-                )
-            )
-            slots.append(mine)
-        if not pieces:
-            return GalleryRows.empty(), []
-        order = np.argsort(np.concatenate(slots), kind='stable')
+            slots.append(np.flatnonzero(parts == i))
+            piece = segment.rows.take(places[slots[-1]], embeddings)
+            owners, index = np.unique(piece.frames, return_inverse=True)
+            piece.frames = index + len(frames)
+            frames += map(segment.frame, owners)
+            pieces.append(piece)
+        order = np.argsort(np.concatenate([[], *slots]), kind='stable')
         return GalleryRows.join(pieces).take(order), frames
 
     @cached_property
@@ -262,8 +226,7 @@ class View:
             part = self.parts[i]
             order, splits = part.segment.rows_by_frame
             rows = order[splits[frame] : splits[frame + 1]]
-            if part.rows is not None:
-                rows = rows[part.rows[rows]]
+            rows = rows[part.rows[rows]]
             places.append(rows)
             parts.append(np.full(len(rows), i))
         return np.concatenate(parts), np.concatenate(places)
@@ -272,7 +235,7 @@ class View:
         """``num`` frames at a time, with their people."""
         for i, part in enumerate(self.parts):
             segment = part.segment
-            alive = np.flatnonzero(part.frames_alive)
+            alive = np.flatnonzero(part.frames)
             for start in range(0, len(alive), num):
                 chosen = alive[start : start + num]
                 parts, places = self.rows_of_frames(
@@ -294,18 +257,18 @@ class View:
         for part in parts:
             segment = part.segment
             segment.check_vectors()  # so that damage is not copied
-            alive = np.flatnonzero(part.frames_alive)
+            alive = np.flatnonzero(part.frames)
             number = np.full(segment.num_frames, -1)
             number[alive] = np.arange(len(alive)) + len(frames)
             frames += [segment.frame(i) for i in alive]
-            kept = segment.rows.take(part.rows_alive)
+            kept = segment.rows.take(part.rows)
             kept.frames = number[kept.frames]
             if len(kept):
                 rows.append(kept)
-            gone_ids += [segment.gone_ids, segment.rows.ids[~part.rows_alive]]
+            gone_ids += [segment.gone_ids, segment.rows.ids[~part.rows]]
             gone_frames += [
                 segment.gone_frames,
-                segment.frame_ids[~part.frames_alive],
+                segment.frame_ids[~part.frames],
             ]
         joined = GalleryRows.join(rows)
         if first == 0:  # there is nothing older

@@ -85,6 +85,14 @@ def test_no_loader_of_mmengine_is_left():
         assert loader.__module__ == loaders.__name__, prefix
 
 
+def test_loaders_of_others_are_replaced(tmp_path):
+    CheckpointLoader.register_scheme('mine://', torch.load)
+    set_checkpoint_loaders()
+    torch.save(dict(state_dict={}), tmp_path / 'a.pth')
+    with pytest.raises(UsageError, match='mine is not supported'):
+        CheckpointLoader.load_checkpoint(f'mine://{tmp_path}/a.pth')
+
+
 @pytest.mark.parametrize('kind', KINDS)
 def test_init_cfg_and_load_checkpoint_are_strict(tmp_path, kind, state):
     marker, path = tmp_path / 'ran', tmp_path / 'a.pth'

@@ -1,15 +1,13 @@
 """Reading MATLAB files with errors that name the file."""
 
-import io
+import contextlib
 import os
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-from scipy.io import loadmat
 
-from .errors import FaultList
-from .mat_check import is_version_7_3, whole_variable
+from ..errors import FaultList
+from .variables import Variables
 
 # What unpacking the arrays of a file of another form raises.
 OTHER_FORM = (AttributeError, IndexError, KeyError, TypeError, ValueError)
@@ -31,37 +29,34 @@ def read_mat(
         The variable as scipy gives it, or None after recording a fault.
     """
     wanted = ' or '.join(keys)
-    try:
-        data = Path(path).read_bytes()
-        if is_version_7_3(data):
-            faults.add(
-                path,
-                'is in the HDF5 form of MATLAB 7.3',
-                f'{wanted} in the older form (save with -v7)',
-            )
-            return None
-        content = _load(data, keys)
-    except FileNotFoundError:
-        faults.add(path, 'no such file', f'a .mat file with {wanted}')
-        return None
-    # A damaged file can fail anywhere in scipy's reader.
-    except Exception as error:
-        faults.add(
-            path,
-            f'cannot be read ({type(error).__name__}: {error})',
-            f'a .mat file with {wanted}',
-        )
-        return None
-    for key in keys:
-        if key in content:
-            return content[key]
-    faults.add(path, f'has no variable {wanted}', 'one of these')
+    with record_damage(path, wanted, faults), open(path, 'rb') as file:
+        variables = Variables(file)
+        for key in keys:
+            if key in variables:
+                return variables.value(key)
+        faults.add(path, f'has no variable {wanted}', 'one of these')
     return None
 
 
-def _load(data: bytes, keys: Sequence[str]) -> dict[str, np.ndarray]:
-    whole = whole_variable(data, keys)
-    return {} if whole is None else loadmat(io.BytesIO(whole))
+@contextlib.contextmanager
+def record_damage(
+    path: str | os.PathLike, wanted: str, faults: FaultList
+) -> Iterator[None]:
+    """Record it where a ``.mat`` file cannot be read.
+
+    Args:
+        path: The file.
+        wanted: Name of the variable, for messages.
+        faults: Receives what is wrong with the file.
+    """
+    expected = f'a .mat file with {wanted}'
+    try:
+        yield
+    except FileNotFoundError:
+        faults.add(path, 'no such file', expected)
+    except (OSError, ValueError, MemoryError) as error:
+        what = f'{type(error).__name__}: {error}'
+        faults.add(path, f'cannot be read ({what})', expected)
 
 
 def cell_strings(cells: np.ndarray) -> list[str]:

@@ -1,4 +1,4 @@
-"""MATLAB files are looked through before scipy, which would crash."""
+"""MATLAB files: what scipy reads is read alike, damage is no crash."""
 
 import io
 import struct
@@ -10,13 +10,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 from scipy.io import loadmat, savemat
 from scipy.sparse import csc_matrix
 
 from mmps.datasets import DatasetError, PRWDataset
 from mmps.datasets.errors import FaultList
-from mmps.datasets.mat_check import whole_variable
-from mmps.datasets.mat_files import read_mat
+from mmps.datasets.mat.elements import MatError
+from mmps.datasets.mat.files import read_mat
+from mmps.datasets.mat.variables import Variables
 
 ROWS = np.array([[7, 10.5, 20.25, 30, 60], [-2, 50, 10, 20, 45.5]])
 
@@ -42,6 +46,20 @@ def people() -> np.ndarray:
     return rows
 
 
+def cells(values: list) -> np.ndarray:
+    out = np.empty((1, len(values)), object)
+    for i, value in enumerate(values):
+        out[0, i] = value
+    return out
+
+
+def struct_of(rows: list[tuple]) -> np.ndarray:
+    out = np.empty((1, len(rows)), [('a', object), ('long_name', object)])
+    for i, row in enumerate(rows):
+        out[0, i] = row
+    return out
+
+
 CONTENTS = {
     'numbers': ROWS,
     'small': np.array([[3]], np.uint8),
@@ -57,26 +75,68 @@ CONTENTS = {
 }
 
 
+def read(data: bytes, name: str) -> np.ndarray:
+    return Variables(io.BytesIO(data)).value(name)
+
+
+def assert_same(found: object, expected: object) -> None:
+    """Equal to what scipy reads, all that is inside included."""
+    assert type(found) is type(expected)
+    assert found.shape == expected.shape
+    if expected.dtype.names:
+        assert found.dtype.names == expected.dtype.names
+        for name in expected.dtype.names:
+            assert_same(found[name], expected[name])
+    elif expected.dtype == object:
+        assert found.dtype == object
+        for pair in zip(found.ravel(), expected.ravel(), strict=True):
+            assert_same(*pair)
+    else:
+        assert found.dtype.newbyteorder('=') == expected.dtype.newbyteorder(
+            '='
+        )
+        np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize('compress', [False, True])
 @pytest.mark.parametrize('name', CONTENTS)
-def test_what_is_whole_is_read_as_before(name: str, compress: bool) -> None:
+def test_what_is_whole_is_read_as_by_scipy(name: str, compress: bool) -> None:
     value = CONTENTS[name]
     data = mat(compress, before='x', wanted=value, after=ROWS)
-    whole = whole_variable(data, ['missing', 'wanted'])
-    found = loadmat(io.BytesIO(whole))['wanted']
-    expected = loadmat(io.BytesIO(data))['wanted']
-    assert found.shape == expected.shape
-    assert repr(found) == repr(expected)
-    # Nothing else is in it, and nothing has to be unpacked again.
-    assert loadmat(io.BytesIO(whole)).keys() - {'wanted'} == {
-        *('__header__', '__version__', '__globals__')
-    }
+    assert_same(read(data, 'wanted'), loadmat(io.BytesIO(data))['wanted'])
 
 
-def test_order_of_preference() -> None:
-    data = mat(b=ROWS, a=ROWS[:1])
-    assert loadmat(io.BytesIO(whole_variable(data, ['a', 'b'])))['a'].size == 5
-    assert whole_variable(data, ['c']) is None
+numbers = arrays(
+    st.sampled_from([*np.typecodes['AllInteger'], *'fdD?']),
+    array_shapes(min_dims=2, max_dims=3, min_side=0, max_side=3),
+)
+texts = st.text(st.sampled_from('abc .\u00fc\u4e2d'), max_size=20)
+values = st.recursive(
+    numbers | texts,
+    lambda inner: (
+        st.lists(inner, max_size=4).map(cells)
+        | st.lists(st.tuples(inner, inner), max_size=3).map(struct_of)
+    ),
+    max_leaves=12,
+)
+
+
+@given(values, st.booleans())
+@settings(deadline=None, derandomize=True, max_examples=200)
+def test_any_value_is_read_as_by_scipy(value: object, compress: bool) -> None:
+    data = mat(compress, wanted=value)
+    assert_same(read(data, 'wanted'), loadmat(io.BytesIO(data))['wanted'])
+
+
+def test_order_of_preference(tmp_path: Path) -> None:
+    path = tmp_path / 'two.mat'
+    path.write_bytes(mat(b=ROWS, a=ROWS[:1]))
+    faults = FaultList('two')
+    assert read_mat(path, ('c', 'a', 'b'), faults).size == 5
+    assert read_mat(path, ('b', 'a'), faults).size == 10
+    assert not faults.lines
+    assert read_mat(path, ('c',), faults) is None
+    assert 'has no variable c' in faults.lines[0]
 
 
 def test_big_endian() -> None:
@@ -87,8 +147,29 @@ def test_big_endian() -> None:
         *(6, 8, 6, 0, 5, 8, 1, 2, 1, 1, b'x', 9, 16, 1.5, -2),
     )
     data = head + struct.pack('>II', 14, len(body)) + body
-    found = loadmat(io.BytesIO(whole_variable(data, ['x'])))['x']
-    assert found.tolist() == [[1.5, -2]]
+    assert read(data, 'x').tolist() == [[1.5, -2]]
+    assert_same(read(data, 'x'), loadmat(io.BytesIO(data))['x'])
+
+
+@pytest.mark.parametrize(
+    ('kind', 'encoding'),
+    [(1, 'utf-8'), (2, 'utf-8'), (16, 'utf-8'), (4, 'utf-16'),
+     (17, 'utf-16'), (18, 'utf-32')],
+)  # fmt: skip
+@pytest.mark.parametrize('order', '<>')
+def test_texts_of_every_type(kind: int, encoding: str, order: str) -> None:
+    text = 'a\u00fcb'
+    if encoding != 'utf-8':
+        encoding += '-le' if order == '<' else '-be'
+    coded = text.encode(encoding)
+    body = struct.pack(
+        f'{order}IIII II ii II4s4x II',
+        *(6, 8, 4, 0, 5, 8, 1, 3, 1, 1, b'x', kind, len(coded)),
+    ) + coded.ljust((len(coded) + 7) // 8 * 8, b'\0')
+    mark = {'<': b'\0\1IM', '>': b'\1\0MI'}[order]
+    data = b'MATLAB 5.0'.ljust(124) + mark
+    data += struct.pack(f'{order}II', 14, len(body)) + body
+    assert read(data, 'x').tolist() == [text]
 
 
 def element(data: bytes, kind: int, size: int) -> int:
@@ -179,8 +260,15 @@ def test_traps_are_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
         packed += packer.compress(bytes(2**20))
     packed += packer.flush()
     data = NUMBERS[:128] + struct.pack('<II', 15, len(packed)) + packed
-    with pytest.raises(ValueError, match='too large when decompressed'):
-        whole_variable(data, ['x'])
+    with pytest.raises(MatError, match='too large when decompressed'):
+        read(data, 'x')
+
+
+def test_checksum_of_what_is_compressed() -> None:
+    data = bytearray(mat(True, box_new=ROWS))
+    data[-1] ^= 1
+    with pytest.raises(MatError, match='incorrect data check'):
+        read(bytes(data), 'box_new')
 
 
 def test_every_byte_may_be_any(tmp_path: Path) -> None:
