@@ -54,13 +54,17 @@ def _definitions(name: str) -> list[str]:
 
 
 def parts() -> list[str]:
-    """Registered parts: ``REGISTRY mmps.NAME``."""
+    """Registered parts of the package: ``REGISTRY mmps.NAME``.
+
+    In a process of several tests there may be some of these, too.
+    """
     register_all_modules(init_default_scope=False)
     return [
         f'{key} mmps.{name}'
         for key, registry in vars(mmps.registry).items()
         if isinstance(registry, Registry) and registry.scope == 'mmps'
-        for name in registry.module_dict
+        for name, part in registry.module_dict.items()
+        if part.__module__.startswith('mmps.')
     ]
 
 

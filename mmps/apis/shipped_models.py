@@ -56,9 +56,10 @@ def get_model(
     Args:
         name: One of :func:`list_models`, a config file,
             ``package::FOLDER/NAME.py``, or a loaded config.
-        checkpoint: ``.pth`` or ``.safetensors`` file with all weights of the
-            model. Defaults to None: the weights are random, also those of the
-            backbone.
+        checkpoint: All weights of the model, a ``.pth`` or ``.safetensors``
+            file, or an address (see
+            :func:`~mmps.checkpoints.loaders.load_weights`). Defaults to None:
+            the weights are random, also those of the backbone.
         device: Such as 'cuda:0'. Defaults to None, the CPU.
         trust_checkpoint: Read a checkpoint that holds more than weights and
             plain values, too, with a warning; code in it is run. mmengine's

@@ -170,6 +170,9 @@ from mmps.utils.part_imports import import_parts
 import_parts()
 """
     done = subprocess.run(
-        [sys.executable, '-c', code], capture_output=True, text=True
+        [sys.executable, '-c', code],
+        capture_output=True,
+        text=True,
+        cwd=ROOT / 'tests',  # where painted is
     )
     assert done.returncode == 0, done.stderr
