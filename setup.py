@@ -14,6 +14,8 @@ from setuptools.command.sdist import sdist
 ROOT = Path(__file__).resolve().parent
 MIM = Path('mmps', '.mim')
 SHIPPED = ('configs', 'tools', 'model-index.yml')
+# What only those who work on the package run.
+UNSHIPPED = ('benchmarks', '__pycache__', '.*')
 
 
 def _source(name: str) -> Path:
@@ -30,7 +32,7 @@ def _copy(target: Path) -> None:
     for name in SHIPPED:
         source = _source(name)
         if source.is_dir():
-            ignore = shutil.ignore_patterns('__pycache__', '.*')
+            ignore = shutil.ignore_patterns(*UNSHIPPED)
             shutil.copytree(source, target / name, ignore=ignore)
         else:
             shutil.copyfile(source, target / name)

@@ -15,7 +15,6 @@ import pytest
 import setuptools  # noqa: F401
 import torch
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from mmengine.visualization import Visualizer
 
 TOOLS = Path(__file__).resolve().parents[1] / 'tools'
@@ -53,13 +52,13 @@ def free_port() -> str:
 @pytest.fixture
 def fuzz(tmp_path: Path) -> Callable[..., None]:
     """Damages a target's files again and again; no outcome is a fault."""
-    from fuzzing import TARGETS, CaseRunner
+    from fuzzing import CASES, FAULT, TARGETS, CaseRunner
 
     def run(name: str, max_examples: int) -> None:
         runner = CaseRunner(TARGETS[name], tmp_path / 'files')
         seen: Counter[str] = Counter()
 
-        @given(st.lists(st.integers(0, 2**32), min_size=1, max_size=3))
+        @given(CASES)
         @settings(
             max_examples=max_examples,
             derandomize=True,
@@ -67,10 +66,12 @@ def fuzz(tmp_path: Path) -> Callable[..., None]:
             database=None,
             suppress_health_check=list(HealthCheck),
         )
-        def check(seeds: list[int]) -> None:
-            outcome = runner.run(seeds)
+        def check(case: bytes) -> None:
+            outcome = runner.run(case)
             seen[outcome.kind] += 1
-            assert outcome.kind != 'fault', outcome.detail
+            assert outcome.kind != FAULT, (
+                f'{outcome.detail}; tests/fuzz.py {name} --repeat {case.hex()}'
+            )
 
         check()
         # Without this, all of it might have been the valid files.

@@ -5,13 +5,15 @@ Each case damages the valid files of a target in a few places and reads them
 in a child process, with limits on time and memory. Right is the same result
 as before, other content that is possible, or one of mmps' own errors; a
 fault is any other exception, a crash, a hang, too much memory, or a result
-that cannot be. Faults are cut down to the edits they need and written to
---out-dir; their seeds repeat them. The status is 1 if there is a fault.
+that cannot be. hypothesis draws the cases as bytes and cuts faults down to the
+damage they need; --repeat takes the bytes, --out-dir gets the files. The
+status is 1 if there is a fault.
 """
 
 import argparse
+import contextlib
 import json
-import random
+import math
 import re
 import tempfile
 import time
@@ -19,23 +21,18 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis.errors import Flaky
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from mmps.cli.common import run_cli
 from mmps.utils.errors import UsageError
 
-from fuzzing import (
-    TARGETS,
-    CaseRunner,
-    GuardedRunner,
-    Outcome,
-    fewest_edits,
-)
+from fuzzing import CASES, FAULT, TARGETS, CaseRunner, GuardedRunner
 
-KINDS = ('same', 'other', 'refused', 'fault')
-MAX_EDITS = 4
+KINDS = ('same', 'other', 'refused', FAULT)
+SHRINK_SECONDS = 60
 
 
 def parse_args() -> argparse.Namespace:
@@ -64,10 +61,9 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--repeat',
-        type=int,
-        nargs='+',
-        metavar='EDIT',
-        help='run one case again, by the seeds of its edits',
+        type=bytes.fromhex,
+        metavar='BYTES',
+        help='run one case again, by its bytes in hexadecimal form',
     )
     parser.add_argument(
         '--out-dir', type=Path, help='where damaged files of faults are put'
@@ -90,13 +86,13 @@ class Tally:
         name: Of the target.
         seconds: That it took.
         kinds: Outcomes by kind.
-        faults: Detail of each kind of fault to the edits that cause it.
+        faults: Detail of each sort of fault to the bytes of a case.
     """
 
     name: str
     seconds: float = 0
     kinds: Counter = field(default_factory=Counter)
-    faults: dict[str, list[int]] = field(default_factory=dict)
+    faults: dict[str, str] = field(default_factory=dict)
 
     def row(self) -> dict:
         """Of the table."""
@@ -110,36 +106,79 @@ class Tally:
         )
 
 
-def edits_of(name: str, seed: int, number: int) -> list[int]:
-    """Seeds of the edits of a target's case; few edits are more frequent."""
-    rng = random.Random(f'{name} {seed} {number}')
-    num = min(rng.randint(1, MAX_EDITS), rng.randint(1, MAX_EDITS))
-    return [rng.randrange(2**32) for _ in range(num)]
+class FaultError(Exception):
+    """Tells hypothesis of a fault, which looks for a simpler case then."""
+
+
+class TimeIsUp(BaseException):
+    """Ends hypothesis, to which every Exception is a fault."""
 
 
 def fuzz(name: str, args: argparse.Namespace) -> Tally:
     """Run a target's cases."""
     tally, start = Tally(name), time.monotonic()
+    end = start + (args.seconds or math.inf)
     memory = args.memory * 2**20
-    with GuardedRunner(TARGETS[name], args.case_seconds, memory) as runner:
-        for number in track(range(args.count), name, transient=True):
-            seeds = edits_of(name, args.seed, number)
-            outcome = runner.run(seeds)
-            tally.kinds[outcome.kind] += 1
-            if outcome.kind == 'fault':
-                note_fault(tally, runner, outcome, seeds)
-            tally.seconds = time.monotonic() - start
-            if args.seconds and tally.seconds > args.seconds:
+    with (
+        GuardedRunner(TARGETS[name], args.case_seconds, memory) as runner,
+        Console().status(name),
+    ):
+        while tally.kinds.total() < args.count:
+            if not next_fault(runner, tally, args, end):
                 break
+    tally.seconds = time.monotonic() - start
     return tally
 
 
-def note_fault(
-    tally: Tally, runner: GuardedRunner, outcome: Outcome, seeds: list[int]
-) -> None:
-    """Keep one case of each kind of fault, with as few edits as it needs."""
-    if _sort(outcome.detail) not in map(_sort, tally.faults):
-        tally.faults[outcome.detail] = fewest_edits(runner, seeds)
+def next_fault(
+    runner: GuardedRunner, tally: Tally, args: argparse.Namespace, end: float
+) -> bool:
+    """Run cases up to a fault of another sort, and make that case simpler.
+
+    Args:
+        runner: Of the target.
+        tally: Of the cases before; gets these ones, and the fault.
+        args: The command line.
+        end: When to stop.
+
+    Returns:
+        Whether there was a fault, so that more cases may be left.
+    """
+    found: dict[str, str] = {}
+    known = set(map(_sort, tally.faults))
+
+    @seed(f'{tally.name} {args.seed} {len(known)}')
+    @settings(
+        max_examples=args.count - tally.kinds.total(),
+        phases=(Phase.generate, Phase.shrink),
+        report_multiple_bugs=False,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(CASES)
+    def check(case: bytes) -> None:
+        nonlocal end
+        if time.monotonic() > end:
+            raise TimeIsUp
+        outcome = runner.run(case)
+        sort = _sort(outcome.detail)
+        if not found:
+            tally.kinds[outcome.kind] += 1
+            new = sort not in known
+        else:  # of which simpler cases are tried
+            new = sort in map(_sort, found)
+        if new and outcome.kind == FAULT:
+            if not found:
+                end = min(end, time.monotonic() + SHRINK_SECONDS)
+            found.clear()
+            found[outcome.detail] = case.rstrip(b'\0').hex()
+            raise FaultError
+
+    with contextlib.suppress(FaultError, Flaky, TimeIsUp):
+        check()
+    tally.faults.update(found)
+    return bool(found)
 
 
 def _sort(detail: str) -> str:
@@ -150,10 +189,10 @@ def _sort(detail: str) -> str:
 def write_faults(tally: Tally, folder: Path) -> None:
     """Write the damaged files of every kind of fault."""
     target = TARGETS[tally.name]
-    for number, (detail, seeds) in enumerate(tally.faults.items()):
+    for number, (detail, case) in enumerate(tally.faults.items()):
         place = folder / f'{tally.name}-{number}'
-        CaseRunner(target, place / 'files').write(seeds)
-        note = dict(target=tally.name, repeat=seeds, detail=detail)
+        CaseRunner(target, place / 'files').write(bytes.fromhex(case))
+        note = dict(target=tally.name, repeat=case, detail=detail)
         (place / 'fault.json').write_text(json.dumps(note, indent=1) + '\n')
 
 
@@ -169,10 +208,9 @@ def show(tallies: list[Tally]) -> None:
     console = Console()
     console.print(table)
     for tally in tallies:
-        for detail, seeds in tally.faults.items():
-            edits = ' '.join(map(str, seeds))
+        for detail, case in tally.faults.items():
             console.print(
-                f'{tally.name}: {detail}\n  --repeat {edits}', markup=False
+                f'{tally.name}: {detail}\n  --repeat {case}', markup=False
             )
 
 
@@ -191,7 +229,7 @@ def repeat(args: argparse.Namespace) -> int:
 def main() -> int:
     """Run the tool."""
     args = parse_args()
-    if args.repeat:
+    if args.repeat is not None:
         return repeat(args)
     tallies = [fuzz(name, args) for name in args.targets]
     show(tallies)

@@ -5,12 +5,7 @@ from typing import Any
 
 from mmengine.config import ConfigDict
 
-from mmps.testing.two_stage import (
-    BACKBONE,
-    shallow_branch,
-    shallow_neck,
-    tiny_two_stage,
-)
+from mmps.testing import tiny_two_stage
 
 _HOIM = dict(
     bbox_head=dict(
@@ -24,6 +19,43 @@ _HOIM = dict(
         loss_reid=dict(type='mmps.HOIMLoss'),
     ),
 )
+
+
+def shallow_branch(**kwargs: Any) -> dict:
+    """Config of the shallow branch of a tiny model.
+
+    Args:
+        **kwargs: Merged into it.
+
+    Returns:
+        dict: Reads two levels of 8 channels, as :func:`shallow_neck` gives.
+    """
+    return dict(
+        type='mmps.ShallowBranch',
+        roi_extractor=dict(
+            type='mmps.AttentiveRoIExtractor',
+            roi_layer=dict(type='RoIAlign', output_size=8, sampling_ratio=2),
+            out_channels=8,
+            featmap_strides=[4, 8],
+        ),
+        reid_head=dict(
+            type='mmps.ReIDHead',
+            projection=dict(
+                type='mmps.LinearProjection', in_channels=[8], embed_dims=16
+            ),
+            memory=dict(num_ids=6, queue_size=8),
+        ),
+        **kwargs,
+    )
+
+
+def shallow_neck(model: ConfigDict) -> ConfigDict:
+    """Give a tiny model the neck that its shallow branch reads."""
+    model.backbone.out_indices = (0, 1, 2)
+    model.neck = dict(
+        type='mmps.ShallowFusion', in_channels=[8, 16], out_channels=8
+    )
+    return model
 
 
 def _two_stage(num_stages: int = 1, **roi_head: Any) -> ConfigDict:
@@ -55,7 +87,7 @@ def tiny_pcnet() -> ConfigDict:
     return ConfigDict(
         type='mmdet.RetinaNet',
         data_preprocessor=dict(type='mmdet.DetDataPreprocessor'),
-        backbone=dict(BACKBONE, out_indices=(1, 2)),
+        backbone=dict(tiny_two_stage().backbone, out_indices=(1, 2)),
         neck=dict(
             type='mmdet.ChannelMapper',
             in_channels=[16, 32],

@@ -5,12 +5,12 @@ from typing import Any
 
 from mmengine.config import ConfigDict
 from mmengine.registry import DefaultScope
-from torch import nn
+from torch import Tensor, nn
 
 from mmps.engine.launch import quiet_init_weights
 from mmps.registry import MODELS
 
-BACKBONE = dict(
+_BACKBONE = dict(
     type='mmdet.ResNet',
     depth=18,
     base_channels=8,
@@ -27,17 +27,20 @@ BACKBONE = dict(
 def tiny_two_stage(
     num_stages: int = 1, num_ids: int = 6, **roi_head: Any
 ) -> ConfigDict:
-    """Config of a Faster R-CNN C4 with re-identification.
+    """Config of a Faster R-CNN C4 with re-identification, 0.4 M weights.
 
     Args:
         num_stages: Of the RoI head; each has a box head of its own.
-        num_ids: Of the memory.
+            Defaults to 1.
+        num_ids: Labelled identities in the memory. Defaults to 6, as of
+            :func:`~mmps.testing.demo_search_samples`.
         **roi_head: Merged into the RoI head. ``reid_head`` and
             ``bbox_head`` (of the last stage) are merged part by part.
 
     Returns:
-        ConfigDict: To build with ``MODELS``; RoI maps are 32 x 8 x 8 before
-        the shared head and 64 x 4 x 4 behind it, embeddings have 16 values.
+        ConfigDict: For :func:`build`. RoI maps are 32 x 8 x 8 before the
+        shared head and 64 x 4 x 4 behind it, embeddings have 16 values, the
+        memory's queue has 8 rows.
     """
     bbox_head = dict(
         type='mmps.SearchBBoxHead',
@@ -63,7 +66,7 @@ def tiny_two_stage(
     return ConfigDict(
         type='mmdet.FasterRCNN',
         data_preprocessor=dict(type='mmdet.DetDataPreprocessor'),
-        backbone=deepcopy(BACKBONE),
+        backbone=deepcopy(_BACKBONE),
         rpn_head=dict(
             type='mmps.SearchRPNHead',
             in_channels=32,
@@ -92,7 +95,7 @@ def tiny_two_stage(
                 featmap_strides=[16],
             ),
             'shared_head': dict(
-                type='mmps.BackboneStage', backbone=deepcopy(BACKBONE)
+                type='mmps.BackboneStage', backbone=deepcopy(_BACKBONE)
             ),
             'bbox_head': (
                 last
@@ -130,45 +133,18 @@ def tiny_two_stage(
     )
 
 
-def shallow_branch(**kwargs: Any) -> dict:
-    """Config of the shallow branch of a tiny model.
+def training_loss(losses: dict[str, Tensor | list[Tensor]]) -> Tensor:
+    """Sum of everything in a dict of losses that is minimised.
+
+    As ``BaseModel.parse_losses`` of mmengine, for heads as well as models.
 
     Args:
-        **kwargs: Merged into it.
+        losses: Scalars, or lists of them, by name; those with 'loss' in
+            their name are summed.
 
     Returns:
-        dict: Reads two levels of 8 channels, as :func:`shallow_neck` gives.
+        Tensor: Scalar.
     """
-    return dict(
-        type='mmps.ShallowBranch',
-        roi_extractor=dict(
-            type='mmps.AttentiveRoIExtractor',
-            roi_layer=dict(type='RoIAlign', output_size=8, sampling_ratio=2),
-            out_channels=8,
-            featmap_strides=[4, 8],
-        ),
-        reid_head=dict(
-            type='mmps.ReIDHead',
-            projection=dict(
-                type='mmps.LinearProjection', in_channels=[8], embed_dims=16
-            ),
-            memory=dict(num_ids=6, queue_size=8),
-        ),
-        **kwargs,
-    )
-
-
-def shallow_neck(model: ConfigDict) -> ConfigDict:
-    """Give a tiny model the neck that its shallow branch reads."""
-    model.backbone.out_indices = (0, 1, 2)
-    model.neck = dict(
-        type='mmps.ShallowFusion', in_channels=[8, 16], out_channels=8
-    )
-    return model
-
-
-def training_loss(losses: dict) -> Any:
-    """Sum of everything that is minimised."""
     return sum(
         sum(value) if isinstance(value, list) else value
         for name, value in losses.items()
@@ -177,7 +153,15 @@ def training_loss(losses: dict) -> Any:
 
 
 def build(model: ConfigDict) -> nn.Module:
-    """Build and initialise a model, whatever scope a test before it left."""
+    """Build and initialise a model, without mmdet's log messages of it.
+
+    Args:
+        model: Its config, such as :func:`tiny_two_stage` returns.
+
+    Returns:
+        nn.Module: In training mode, on the CPU, with random weights. The
+        default scope, which other code may have left anywhere, is mmdet's.
+    """
     with DefaultScope.overwrite_default_scope('mmdet'):
         built = MODELS.build(model)
     quiet_init_weights(built)

@@ -1,21 +1,25 @@
 """Damaged files for every reader, and what the readers make of them.
 
-A case is a target (what is read) and a list of seeds, one for each edit of
-the target's valid files. So a fault found anywhere, by the tests or by
-``tests/fuzz.py``, is repeated by its seeds.
+A case is a target (what is read) and bytes that choose the edits of the
+target's valid files. So a fault found anywhere, by the tests or by
+``tests/fuzz.py``, is repeated by its bytes, and hypothesis, which draws them,
+looks for simpler ones.
 """
 
-from .cases import CaseRunner, Outcome, fewest_edits
+from .cases import FAULT, CaseRunner, Outcome
 from .checks import WrongResultError
+from .damage import CASES, damaged
 from .process import GuardedRunner
 from .targets import TARGETS, Target
 
 __all__ = [
+    'CASES',
+    'FAULT',
     'TARGETS',
     'CaseRunner',
     'GuardedRunner',
     'Outcome',
     'Target',
     'WrongResultError',
-    'fewest_edits',
+    'damaged',
 ]

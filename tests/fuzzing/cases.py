@@ -5,7 +5,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from .edits import Files, edited
+from .damage import FOLDER, MISSING, Files, damaged
 from .targets import Target
 
 SAME, OTHER, REFUSED, FAULT = 'same', 'other', 'refused', 'fault'
@@ -47,25 +47,26 @@ class CaseRunner:
         }
         self.valid = target.read(folder)
 
-    def write(self, seeds: list[int]) -> None:
+    def write(self, case: bytes) -> None:
         """Make the folder hold the damaged files and nothing else."""
         shutil.rmtree(self.folder)
         self.folder.mkdir()
-        for name, data in edited(self.files, seeds).items():
+        files = {**self.files, **damaged(self.files, case)}
+        for name, data in files.items():
             path = self.folder / name
-            if data is None:
-                path.mkdir(parents=True)
-            else:
-                path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if data == FOLDER:
+                path.mkdir()
+            elif data != MISSING:
                 path.write_bytes(data)
 
-    def run(self, seeds: list[int]) -> Outcome:
+    def run(self, case: bytes) -> Outcome:
         """Run one case.
 
         Args:
-            seeds: Of the edits.
+            case: What :func:`~fuzzing.damaged` makes damage of.
         """
-        self.write(seeds)
+        self.write(case)
         try:
             with warnings.catch_warnings():
                 # A cast that overflows warns only, and gives any number.
@@ -77,21 +78,6 @@ class CaseRunner:
         except Exception as err:
             return Outcome(FAULT, _line(err))
         return Outcome(SAME if found == self.valid else OTHER)
-
-
-def fewest_edits(run: 'CaseRunner', seeds: list[int]) -> list[int]:
-    """Leave out the edits of a fault that it does not need.
-
-    Args:
-        run: Whatever has the ``run`` of a :class:`CaseRunner`.
-        seeds: Of a case that is a fault.
-    """
-    kept = list(seeds)
-    for seed in seeds:
-        fewer = [one for one in kept if one != seed]
-        if fewer and run.run(fewer).kind == FAULT:
-            kept = fewer
-    return kept
 
 
 def _line(err: Exception) -> str:

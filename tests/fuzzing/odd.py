@@ -1,20 +1,31 @@
 """Values that readers stumble over."""
 
-import random
+import struct
+import warnings
+from operator import itemgetter, methodcaller
 from typing import Any
 
 import numpy as np
+from numpy.lib import format as npy
+from scipy.sparse import csc_matrix
 
-NAN, INF = float('nan'), float('inf')
+from .tape import Tape
+
 INTEGERS = (
-    0, 1, -1, -2, 2, 3, 7, 127, 128, 255, 256, 4096, 32767, 65535, 65536,
-    2**31 - 1, 2**31, 2**32 - 1, 2**53 + 1, 2**63 - 1, 2**63, 2**64 - 1,
-    -(2**31), -(2**63), -(2**63) - 1, 10**30, 10**400,
-)  # fmt: skip
-FLOATS = (
-    0.5, -0.5, -0.0, 1.5, 1e-30, 1e-320, 1e9, 1e20, 1e38, 1e39, 1e200, 1e308,
-    NAN, INF, -INF,
-)  # fmt: skip
+    *(0, 1, -1, -2, 2, 3, 7, 127, 128, 255, 256, 4096, 32767, 65535, 65536),
+    *(2**31 - 1, 2**31, 2**32 - 1, 2**53 + 1, 2**63 - 1, 2**63, 2**64 - 1),
+    *(-(2**31), -(2**63), -(2**63) - 1, 10**30, 10**400),
+)
+NUMBERS = (
+    *(*INTEGERS, 0.5, -0.5, -0.0, 1.5, 1e-30, 1e-320, 1e9, 1e20, 1e38, 1e39),
+    *(1e200, 1e308, *[float('nan'), float('inf'), float('-inf')] * 2),
+)
+WORDS = (
+    *('0', '1', '-1', '-2', '00', '1.5', '1e400', 'nan', 'inf', '-inf'),
+    *('1_0', '\u0663', '\u00b2', '0x10', '9' * 30, '9' * 5000, '1,5', '1e9'),
+    *('2147483648', '9223372036854775808', '"', "'", '\\', '\0', '\x85'),
+    *('\u2028', '\x0c', '\r', '\t', '\ufeff', '#', '[', '{', '\u00a0'),
+)
 NAMES = (
     '', ' ', '.', '..', '/', '../../../etc/passwd', '/etc/passwd', 'a/b.jpg',
     'a\0b.jpg', '\u00fc.jpg', '\u202egpj.a', '\ud800.jpg', '\ufeffa.jpg',
@@ -22,102 +33,88 @@ NAMES = (
     'p' + '9' * 30, 'c9999999999999999999s1_000001_1.jpg', 'c\u00b2s1_1_1.jpg',
     'c\u0663s1_1_1.jpg', 'a_1_\u00b2_x.jpg', 'a_1_99999999999999999999_x.jpg',
 )  # fmt: skip
-WORDS = (
-    *('0', '1', '-1', '-2', '00', '1.5', '1e400', 'nan', 'inf', '-inf'),
-    *('1_0', '\u0663', '\u00b2', '0x10', '9' * 30, '9' * 5000, '1,5', '1e9'),
-    *('2147483648', '9223372036854775808', '"', "'", '\\', '\0', '\x85'),
-    *('\u2028', '\x0c', '\r', '\t', '\ufeff', '#', '[', '{'),
+# Stands for more brackets in brackets than Python's own stack can hold.
+DEEP = '[[...]]'
+_CELLS = np.empty((1, 2), object)
+_CELLS[0] = 'a', np.eye(2)
+# What variables of MATLAB and members of .npz hold seldom.
+_ARRAYS = (
+    *(np.array(v) for v in (np.nan, 0, -1, 'text', True, 1 + 2j, ['ab', 'c'])),
+    *(np.zeros((0, 0)), np.zeros((2, 2, 2)), _CELLS, csc_matrix(np.eye(3))),
+    *(np.array([[1e300, -1e300, 2**63, 1, 5]]), np.array([[np.nan, np.inf]])),
+    *(np.array([[2**64 - 1, 1, 2, 3, 4]], np.uint64), dict(a='a', b=1)),
 )
+_CHANGES = (
+    *(itemgetter(i) for i in (None, slice(0), slice(1), slice(1, None), 0)),
+    *(itemgetter((..., i)) for i in (None, slice(1), slice(-1), slice(1, 0))),
+    *map(methodcaller, ('ravel', 'transpose')),
+    itemgetter(slice(None, None, -1)),
+    *(methodcaller('repeat', 2, axis) for axis in (0, -1)),
+)
+_TYPES = 'f2 f4 f8 i1 i2 i4 i8 u1 u4 u8 ? c8 S4 U4 >f4 >i8 M8[s] V3'
+# What headers of .npy files claim; None is what is true.
+_SHAPES = (
+    *((), (0,), (-1,), (3,), (3, 4, 5), (2**40,), (2**62, 4), (1e3,), 'x'),
+    *((10**12, 10**12), '(' * 500),
+)
+_KINDS = None, None, None, '|O', '<f4', '<i8', 'junk'
 
 
-def odd_number(rng: random.Random) -> int | float:
-    """A number that is seldom asked for."""
-    return rng.choice(INTEGERS if rng.random() < 0.5 else FLOATS)
+def odd(like: Any, tape: Tape) -> Any:
+    """A value that is seldom in the place of another one.
 
-
-def odd_value(rng: random.Random) -> Any:
-    """Anything that JSON can hold."""
-    kind = rng.randrange(8)
-    if kind < 3:
-        return odd_number(rng)
-    if kind == 3:
-        return rng.choice(NAMES)
-    if kind == 4:
-        return rng.choice((None, True, False, '1', '1.5', 'nan'))
-    if kind == 5:
-        return [odd_number(rng) for _ in range(rng.choice((0, 1, 2, 4, 5)))]
+    Args:
+        like: The other one.
+        tape: Chooses it.
+    """
+    if isinstance(like, np.ndarray):
+        return _odd_array(like, tape)
+    kind = tape.below(8)
+    if kind < 4:
+        number = not isinstance(like, str)
+        word = tape.choice(NUMBERS if number else WORDS)
+        return word if number or kind < 3 else like + word
+    if kind < 6:
+        return tape.choice((NUMBERS, WORDS, NAMES, NAMES)[tape.below(4)])
     if kind == 6:
-        return {rng.choice(('id', 'name', '')): odd_number(rng)}
-    return nested(rng.choice((2, 50, 5000)))
+        return tape.choice((None, True, False, [[[]]], DEEP))
+    numbers = [tape.choice(NUMBERS) for _ in range(tape.below(6))]
+    return tape.choice((numbers, numbers, dict(zip(('id', ''), numbers))))
 
 
-def nested(depth: int) -> list:
-    """Lists in lists."""
-    value: list = []
-    for _ in range(depth):
-        value = [value]
-    return value
-
-
-def odd_array(rng: random.Random, like: np.ndarray) -> np.ndarray:
-    """An array made of another one, of another kind, shape or content."""
-    kind = rng.randrange(4)
-    if kind == 0:
-        return _other_values(rng, like)
-    if kind == 1:
-        return _other_shape(rng, like)
-    if kind == 2:
-        return _other_kind(rng, like)
-    return np.array(rng.choice((NAN, 0, 1, -1, 'text', True, 1 + 2j)))
-
-
-def _other_values(rng: random.Random, like: np.ndarray) -> np.ndarray:
-    array = like.copy()
-    if not array.size or array.dtype.kind not in 'fiu':
+def _odd_array(like: np.ndarray, tape: Tape) -> Any:
+    kind = tape.below(10)
+    if kind < 3 and like.dtype.kind == 'U':
+        return tape.choice(NAMES)
+    if kind < 3 and like.size and like.dtype.kind in 'fiu':
+        array = like.copy()
+        value = min(tape.choice(NUMBERS), 2**1000)
+        with np.errstate(all='ignore'):
+            value = np.array(value, float).astype(like.dtype)
+        place = tape.below(like.size)
+        array.flat[tape.choice((place, slice(place, None)))] = value
         return array
-    for _ in range(rng.choice((1, 1, 2, array.size))):
-        value = odd_number(rng)
-        if array.dtype.kind in 'iu':
-            info = np.iinfo(array.dtype)
-            value = 0 if value != value else value
-            value = int(max(min(value, info.max), info.min))
-        elif isinstance(value, int) and abs(value) > 10**300:
-            value = INF
-        with np.errstate(over='ignore'):
-            array.flat[rng.randrange(array.size)] = value
-    return array
-
-
-def _other_shape(rng: random.Random, like: np.ndarray) -> np.ndarray:
-    change = rng.choice(
-        (
-            lambda a: a[None],
-            lambda a: a[..., None],
-            np.ravel,
-            np.transpose,
-            lambda a: a[:0],
-            lambda a: a[:1],
-            lambda a: a[1:],
-            lambda a: a[:-1],
-            lambda a: a[::-1],
-            lambda a: np.repeat(a, 2, axis=0),
-            lambda a: np.repeat(a, 2, axis=-1),
-            lambda a: a[..., :-1],
-            lambda a: np.asfortranarray(a),
-            lambda a: a.reshape(-1)[:1].reshape(()),
-        )
-    )
+    if kind < 5:
+        change = tape.choice(_CHANGES)
+    elif kind == 5:
+        change = methodcaller('astype', tape.choice(_TYPES.split()))
+    elif kind < 8:
+        return tape.choice(_ARRAYS)
+    else:
+        return _npy(like, tape.choice(_SHAPES), tape.choice(_KINDS))
     try:
-        return np.array(change(like))
-    except (ValueError, IndexError):
+        with np.errstate(all='ignore'), warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            return np.array(change(like))
+    except (IndexError, OverflowError, TypeError, ValueError):
         return np.zeros((0, 3))
 
 
-def _other_kind(rng: random.Random, like: np.ndarray) -> np.ndarray:
-    kinds = 'f2 f4 f8 f16 i1 i2 i4 i8 u1 u4 u8 ? c8 S4 U4 >f4 >i8 M8[s] V3'
-    dtype = rng.choice(kinds.split())
-    with np.errstate(all='ignore'):
-        try:
-            return like.astype(dtype)
-        except (ValueError, TypeError, OverflowError):
-            return np.zeros(like.shape, dtype)
+def _npy(array: np.ndarray, shape: Any, kind: str | None) -> bytes:
+    """A .npy file whose header says something else than its content."""
+    said = dict(descr=kind or array.dtype.str, fortran_order=False)
+    header = repr({**said, 'shape': shape}).ljust(117) + '\n'
+    start = npy.magic(1, 0) + struct.pack('<H', len(header))
+    # Of objects there are addresses, which are others every time.
+    content = b'' if array.dtype.hasobject else array.tobytes()
+    return start + header.encode() + content

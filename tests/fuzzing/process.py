@@ -28,13 +28,13 @@ class GuardedRunner:
         self.memory = memory
         self._start()
 
-    def run(self, seeds: list[int]) -> Outcome:
+    def run(self, case: bytes) -> Outcome:
         """Run one case, see :class:`CaseRunner`.
 
         A crash, a case that takes too long, and one that needs too much
         memory are faults.
         """
-        self._pipe.send(seeds)
+        self._pipe.send(case)
         if not self._pipe.poll(self.seconds):
             outcome = Outcome(FAULT, f'hang: more than {self.seconds} s')
         else:

@@ -1,6 +1,7 @@
 """What is damaged, how it is read, and which errors are right."""
 
 import logging
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -20,14 +21,14 @@ from mmps.datasets import (
     LSPSDataset,
     PRWDataset,
 )
+from mmps.datasets.coco_export import export_coco
 from mmps.datasets.image_files import read_image_sizes
 from mmps.datasets.transforms import LoadFrame
 from mmps.models.memories import IdentityMemory
 from mmps.structures import SearchPredictions
-from mmps.testing.search_problems import noisy_predictions, random_ground_truth
+from mmps.testing import noisy_predictions, random_ground_truth
 from mmps.utils.errors import UsageError
 
-from . import samples
 from .checks import (
     check_dataset,
     check_figures,
@@ -38,6 +39,13 @@ from .checks import (
 from .galleries import read_gallery, write_gallery
 from .options import read_options, write_options
 from .web import RequestRefusedError, read_requests, write_requests
+from small_sets import (
+    CUHK_TEST,
+    write_cuhk,
+    write_lsps,
+    write_protocol,
+    write_prw,
+)
 
 
 @dataclass(frozen=True)
@@ -82,6 +90,27 @@ def _read_dataset(kind: type, options: dict[str, str], folder: Path) -> str:
         )
         parts.append(check_dataset(dataset))
     return digest(parts)
+
+
+def _write_cuhk(folder: Path) -> None:
+    root = write_cuhk(folder, images=False)
+    path = root / 'annotation/test/subset/Occlusion.mat'
+    write_protocol(path, 'Occlusion1', CUHK_TEST[:1])
+
+
+def _write_coco(folder: Path) -> None:
+    """CUHK-SYSU, for its galleries, with all that other sets have."""
+    with tempfile.TemporaryDirectory() as place:
+        root = write_cuhk(Path(place), images=False)
+        for split in ('train', 'test'):
+            dataset = CUHKSYSUDataset(root, split=split, check_images=False)
+            table = dataset.load_table()
+            num = len(table.frame_names)
+            table.sizes = np.full((num, 2), 120)
+            table.camera_ids = np.arange(num)
+            table.timestamps = np.arange(num) + 0.5
+            files = folder / f'{split}.json', folder / 'queries.json'
+            export_coco(table, *files)
 
 
 def _write_predictions(folder: Path) -> None:
@@ -153,12 +182,12 @@ def _read_images(folder: Path) -> str:
 TARGETS = {
     target.name: target
     for target in (
-        _dataset('prw', samples.write_prw, PRWDataset),
-        _dataset('cuhk', samples.write_cuhk, CUHKSYSUDataset),
-        _dataset('lsps', samples.write_lsps, LSPSDataset),
+        _dataset('prw', partial(write_prw, images=False), PRWDataset),
+        _dataset('cuhk', _write_cuhk, CUHKSYSUDataset),
+        _dataset('lsps', partial(write_lsps, images=False), LSPSDataset),
         _dataset(
             'coco',
-            samples.write_coco,
+            _write_coco,
             CocoPersonSearchDataset,
             ann_file='{split}.json',
             query_file='queries.json',

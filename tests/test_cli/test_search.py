@@ -15,7 +15,7 @@ from mmps.cli.stored_search import load_test_set
 from mmps.evaluation.functional import calibrate_threshold
 from mmps.gallery import Frame, open_gallery
 from mmps.scenes import ScenesConfig, make_scenes
-from mmps.testing.search_problems import noisy_predictions
+from mmps.testing import noisy_predictions
 from mmps.utils.config import load_config
 
 from painted import (

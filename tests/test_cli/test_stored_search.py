@@ -9,7 +9,7 @@ from mmps.evaluation.functional import (
     SearchSettings,
     sample_gallery,
 )
-from mmps.testing.search_problems import random_ground_truth
+from mmps.testing import random_ground_truth
 
 METRIC = dict(
     type='mmps.PersonSearchMetric',

@@ -11,7 +11,7 @@ from mmengine.registry import DefaultScope
 from torch import nn
 
 from mmps.models.memories import IdentityMemory
-from mmps.testing.two_stage import build, tiny_two_stage
+from mmps.testing import build, tiny_two_stage
 from mmps.utils.config import load_config
 
 # Layers that start near zero, where all boxes would have the same score.

@@ -8,7 +8,7 @@ import torch
 
 from mmps.deploy import build_graph
 from mmps.deploy.onnx_check import predict
-from mmps.testing.two_stage import tiny_two_stage
+from mmps.testing import tiny_two_stage
 from mmps.utils.errors import UsageError
 
 from .conftest import lively, pictures, pyramid

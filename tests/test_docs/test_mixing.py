@@ -11,8 +11,7 @@ from mmengine.registry import DefaultScope
 from mmps.models.losses import FCLoss
 from mmps.models.memories import AdaptiveMomentumUpdate, IdentityMemory
 from mmps.registry import MODELS
-from mmps.testing import demo_search_samples
-from mmps.testing.two_stage import build, training_loss
+from mmps.testing import build, demo_search_samples, training_loss
 
 ROOT = Path(__file__).parents[2]
 BLOCKS = re.findall(

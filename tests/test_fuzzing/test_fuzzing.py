@@ -5,15 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from fuzzing import (
-    TARGETS,
-    CaseRunner,
-    GuardedRunner,
-    Outcome,
-    Target,
-    fewest_edits,
-)
-from fuzzing.edits import edited
+from fuzzing import TARGETS, CaseRunner, GuardedRunner, Outcome, Target, cases
+from fuzzing.damage import FOLDER, MISSING
+
+# The first of all edits that there are.
+DAMAGE = b'\0\1'
 
 # Reads a file; of a damaged one it does what its name says.
 PLANTED = """
@@ -100,54 +96,45 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 )
 def test_outcomes(planted, name, kind, detail):
     with GuardedRunner(planted(name), seconds=1, memory=2**30) as runner:
-        assert runner.run([]) == Outcome('same')
-        outcome = runner.run([1, 2, 3])
+        assert runner.run(b'') == Outcome('same')
+        outcome = runner.run(DAMAGE)
         assert outcome.kind == kind
         assert outcome.detail.startswith(detail)
         # It goes on, in another child if need be.
-        assert runner.run([]) == Outcome('same')
+        assert runner.run(b'') == Outcome('same')
 
 
 @pytest.mark.parametrize('name', TARGETS)
-def test_damage_is_repeatable_and_leaves_no_trace(name, tmp_path):
+def test_damage_is_repeatable_and_leaves_no_trace(name, draw_damage, tmp_path):
     runner = CaseRunner(TARGETS[name], tmp_path / 'files')
     valid = dict(runner.files)
-    # The same bytes every time, so that seeds mean the same everywhere.
+    # The same bytes every time, so that a case means the same everywhere.
     assert CaseRunner(TARGETS[name], tmp_path / 'again').files == valid
-    assert runner.run([]) == Outcome('same')
-    changed, per_file = 0, set()
-    for seed in range(60):
-        once, again = edited(valid, [seed]), edited(valid, [seed])
-        assert once == again
-        found = {key for key in valid if once.get(key) != valid[key]}
-        assert len(found) <= 2
-        changed += bool(found)
-        per_file |= found
-    assert changed > 45
-    assert per_file == set(valid)
-    runner.run([5, 6, 7])
+    assert runner.run(b'') == Outcome('same')
+    found = draw_damage(valid, 100)
+    assert draw_damage(valid, 100) == found
+    assert valid == runner.files
+    assert all(valid[k] != changes[k] for changes in found for k in changes)
+    assert {name for changes in found for name in changes} == set(valid)
+    assert sum(map(bool, found)) > 80
+    assert sum(len(changes) > 1 for changes in found) > 10 or len(valid) < 2
+    runner.run(bytes(range(96)))
     assert runner.files == valid
-    assert runner.run([]) == Outcome('same')
+    assert runner.run(b'') == Outcome('same')
 
 
-def test_two_edits_follow_each_other():
-    files = {'a.txt': b'1 2 3\n4 5 6\n', 'b.json': b'{"a": [1, 2]}'}
-    for seed in range(40):
-        one = edited(files, [seed])
-        assert edited(files, [seed, 9]) != files
-        assert edited(files, []) == files
-        assert files == {
-            'a.txt': b'1 2 3\n4 5 6\n',
-            'b.json': b'{"a": [1, 2]}',
-        }
-        assert one.keys() <= files.keys()
-
-
-def test_fewest_edits():
-    class Runner:
-        def run(self, seeds):
-            fault = {3, 5} <= set(seeds)
-            return Outcome('fault' if fault else 'same')
-
-    assert fewest_edits(Runner(), [1, 3, 4, 5, 6]) == [3, 5]
-    assert fewest_edits(Runner(), [5, 3]) == [5, 3]
+@pytest.mark.parametrize('content', [FOLDER, MISSING, b'', b'12'])
+def test_damaged_files_are_written(content, planted, monkeypatch, tmp_path):
+    runner = CaseRunner(planted('other'), tmp_path / 'files')
+    path = tmp_path / 'files/a.bin'
+    changes = {'a.bin': content}
+    for _ in range(2):
+        monkeypatch.setattr(cases, 'damaged', lambda *_: changes)
+        runner.write(b'any')
+        assert path.is_dir() == (content == FOLDER)
+        assert path.exists() == (content != MISSING)
+        if isinstance(content, bytes):
+            assert path.read_bytes() == content
+        monkeypatch.undo()
+        runner.write(b'')
+        assert path.read_bytes() == runner.files['a.bin']

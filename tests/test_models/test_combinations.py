@@ -12,14 +12,14 @@ import pytest
 import torch
 
 import mmps.models  # noqa: F401
-from mmps.testing import demo_search_samples
-from mmps.testing.two_stage import (
+from mmps.testing import (
     build,
-    shallow_branch,
-    shallow_neck,
+    demo_search_samples,
     tiny_two_stage,
     training_loss,
 )
+
+from tiny_methods import shallow_branch, shallow_neck
 
 SELECTIVE = dict(type='mmps.SelectiveRefreshQueue')
 # PGA and NAE+ read one level.

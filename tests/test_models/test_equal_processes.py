@@ -10,8 +10,7 @@ import torch
 from mmengine.registry import DefaultScope
 from torch.nn.parallel import DistributedDataParallel
 
-from mmps.testing import demo_search_samples
-from mmps.testing.two_stage import build, training_loss
+from mmps.testing import build, demo_search_samples, training_loss
 
 from process_group import run_group
 from tiny_methods import TINY_METHODS

@@ -11,8 +11,7 @@ from mmengine.registry import DefaultScope
 
 from mmps.engine import BF16OptimWrapper
 from mmps.models.memories import IdentityMemory
-from mmps.testing import HALF_DTYPES, demo_search_samples
-from mmps.testing.two_stage import build, training_loss
+from mmps.testing import HALF_DTYPES, build, demo_search_samples, training_loss
 
 from tiny_methods import TINY_METHODS
 

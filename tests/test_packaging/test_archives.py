@@ -1,6 +1,7 @@
 """Wheel and sdist: what they hold, and that configs resolve from them."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -57,7 +58,8 @@ def shipped() -> set[str]:
     files = {'model-index.yml'}
     for folder in ('configs', 'tools'):
         for path in (ROOT / folder).rglob('*'):
-            if path.is_file() and '__pycache__' not in path.parts:
+            unshipped = {'__pycache__', 'benchmarks'} & set(path.parts)
+            if path.is_file() and not unshipped:
                 files.add(path.relative_to(ROOT).as_posix())
     return files
 
@@ -80,6 +82,23 @@ def test_wheel_holds_the_package_and_nothing_beside(wheel):
     }
     inside = {n for n in names if n.endswith('.py') and '/.mim/' not in n}
     assert inside == {m for m in modules if '/.mim/' not in m}
+
+
+def archived(archive: Path) -> list[str]:
+    if archive.suffix == '.whl':
+        return zipfile.ZipFile(archive).namelist()
+    with tarfile.open(archive) as file:
+        return [name.partition('/')[2] for name in file.getnames()]
+
+
+@pytest.mark.parametrize('kind', ['wheel', 'sdist'])
+def test_archives_hold_nothing_that_only_developers_run(kind, request):
+    """No fuzzing, no benchmarks, no tests."""
+    names = archived(request.getfixturevalue(kind))
+    assert any(name.startswith('mmps/testing/') for name in names)
+    words = re.compile(r'fuzz|benchmark|measuring|(^|[/_])tests?[/_]')
+    for name in names:
+        assert not words.search(name), name
 
 
 def test_wheel_depends_on_no_framework(wheel):

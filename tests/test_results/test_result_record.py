@@ -5,7 +5,7 @@ from mmengine.config import Config
 
 from mmps.results.result_record import result_record
 from mmps.structures import fingerprint
-from mmps.testing.search_problems import random_ground_truth
+from mmps.testing import random_ground_truth
 
 
 class TestSet:

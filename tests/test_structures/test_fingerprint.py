@@ -7,11 +7,7 @@ import pytest
 
 from mmps.evaluation.functional import sample_gallery
 from mmps.structures import SearchGroundTruth, fingerprint, hash_predictions
-from mmps.testing.search_problems import (
-    noisy_predictions,
-    random_ground_truth,
-    reorder_frames,
-)
+from mmps.testing import noisy_predictions, random_ground_truth, reorder_frames
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from mmps.structures import (
     frame_of_rows,
     ranges,
 )
-from mmps.testing.search_problems import random_ground_truth
+from mmps.testing import random_ground_truth
 
 
 @pytest.fixture

@@ -7,11 +7,7 @@ import numpy as np
 import pytest
 
 from mmps.structures import SearchPredictions
-from mmps.testing.search_problems import (
-    noisy_predictions,
-    random_ground_truth,
-    reorder_frames,
-)
+from mmps.testing import noisy_predictions, random_ground_truth, reorder_frames
 
 KEYS = [
     'frame_names',

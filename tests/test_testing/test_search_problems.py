@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mmps.testing.search_problems import noisy_predictions, random_ground_truth
+from mmps.testing import noisy_predictions, random_ground_truth
 
 
 def test_ground_truth_of_prw_size():

@@ -6,7 +6,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from mmps.evaluation.functional import SearchProblem, build_tasks, rank_list
-from mmps.testing.search_problems import noisy_predictions, random_ground_truth
+from mmps.testing import noisy_predictions, random_ground_truth
 from mmps.visualization import draw_rank_list
 from mmps.visualization.answers import QUERY, RIGHT, WRONG, crop_person
 

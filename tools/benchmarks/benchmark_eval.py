@@ -24,7 +24,7 @@ from mmps.evaluation.functional import (
     evaluate_search,
 )
 from mmps.structures import SearchGroundTruth, SearchPredictions
-from mmps.testing.search_problems import noisy_predictions
+from mmps.testing import noisy_predictions
 from mmps.utils.config import load_config
 
 from measuring import (

@@ -19,8 +19,7 @@ from rich.console import Console
 
 from mmps.cli.common import run_cli
 from mmps.models.losses.functional import prototype_density
-from mmps.testing import demo_search_samples
-from mmps.testing.two_stage import training_loss
+from mmps.testing import demo_search_samples, training_loss
 from mmps.utils.config import load_config
 from mmps.utils.device import default_device
 from mmps.utils.files import existing_file

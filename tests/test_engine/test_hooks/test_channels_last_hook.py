@@ -10,8 +10,12 @@ from torch import nn
 
 from mmps.engine.hooks import ChannelsLastHook
 from mmps.registry import HOOKS
-from mmps.testing import demo_search_samples
-from mmps.testing.two_stage import build, tiny_two_stage, training_loss
+from mmps.testing import (
+    build,
+    demo_search_samples,
+    tiny_two_stage,
+    training_loss,
+)
 from mmps.utils.config import load_config
 
 

@@ -11,8 +11,7 @@ from torch import nn
 from mmps.engine.hooks import CompileHook
 from mmps.engine.preparation import compile_body, prepare_model
 from mmps.registry import HOOKS
-from mmps.testing import demo_search_samples
-from mmps.testing.two_stage import build, tiny_two_stage
+from mmps.testing import build, demo_search_samples, tiny_two_stage
 
 pytestmark = pytest.mark.slow
 

@@ -15,7 +15,7 @@ from mmps.engine.launch import build_runner
 from mmps.results.comparison import SAME, compare_results
 from mmps.results.result_file import read_results
 from mmps.scenes import ScenesConfig, make_scenes
-from mmps.testing.two_stage import tiny_two_stage
+from mmps.testing import tiny_two_stage
 from mmps.utils.part_imports import import_parts
 
 ROOT = Path(__file__).parents[3]

@@ -11,7 +11,7 @@ from mmps.evaluation.functional import (
     sample_gallery,
 )
 from mmps.structures import SearchGroundTruth, SearchPredictions
-from mmps.testing.search_problems import noisy_predictions, random_ground_truth
+from mmps.testing import noisy_predictions, random_ground_truth
 
 
 def iou(a, b):

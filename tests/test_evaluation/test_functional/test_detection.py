@@ -8,11 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmps.evaluation.functional import evaluate_detection
-from mmps.testing.search_problems import (
-    noisy_predictions,
-    random_ground_truth,
-    reorder_frames,
-)
+from mmps.testing import noisy_predictions, random_ground_truth, reorder_frames
 
 
 @pytest.mark.parametrize('score_thr', [0.01, 0.5])

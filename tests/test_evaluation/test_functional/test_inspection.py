@@ -12,7 +12,7 @@ from mmps.evaluation.functional import (
     sample_gallery,
     similarity_histogram,
 )
-from mmps.testing.search_problems import noisy_predictions, random_ground_truth
+from mmps.testing import noisy_predictions, random_ground_truth
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import pytest
 
 from mmps.evaluation.functional import calibrate_threshold
 from mmps.evaluation.functional.paired_boxes import match_threshold, paired_iou
-from mmps.testing.search_problems import noisy_predictions, random_ground_truth
+from mmps.testing import noisy_predictions, random_ground_truth
 
 
 def rates(truth, preds, threshold, det_thr):

@@ -10,7 +10,7 @@ from mmps.evaluation.functional import (
     evaluate_search,
     sample_gallery,
 )
-from mmps.testing.search_problems import noisy_predictions, random_ground_truth
+from mmps.testing import noisy_predictions, random_ground_truth
 
 
 @pytest.fixture

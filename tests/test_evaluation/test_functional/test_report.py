@@ -14,7 +14,7 @@ from mmps.evaluation.functional import (
     results_to_dict,
     sample_gallery,
 )
-from mmps.testing.search_problems import noisy_predictions, random_ground_truth
+from mmps.testing import noisy_predictions, random_ground_truth
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmps.evaluation.functional import evaluate_search, sample_gallery
-from mmps.testing.search_problems import noisy_predictions, random_ground_truth
+from mmps.testing import noisy_predictions, random_ground_truth
 
 
 @pytest.mark.parametrize('limit', [None, 2])

@@ -9,11 +9,7 @@ from hypothesis import strategies as st
 
 from mmps.evaluation.functional import evaluate_search, sample_gallery
 from mmps.structures import GallerySet, SearchGroundTruth, SearchPredictions
-from mmps.testing.search_problems import (
-    noisy_predictions,
-    random_ground_truth,
-    reorder_frames,
-)
+from mmps.testing import noisy_predictions, random_ground_truth, reorder_frames
 
 PROTOCOLS = ('regular', 'cross-camera', 'same-camera')
 SKIPPED = 'ignore:.*have nobody to find:UserWarning'

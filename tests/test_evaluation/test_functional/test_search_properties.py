@@ -13,7 +13,7 @@ from mmps.evaluation.functional import (
     sample_gallery,
 )
 from mmps.structures import GallerySet, SearchPredictions
-from mmps.testing.search_problems import noisy_predictions, random_ground_truth
+from mmps.testing import noisy_predictions, random_ground_truth
 
 FAR = np.array([[9000, 9000, 9050, 9100]], np.float32)
 OPTIONS = dict(derandomize=True, deadline=None)

@@ -11,7 +11,7 @@ from mmps.evaluation.functional import (
     evaluate_search,
     sample_gallery,
 )
-from mmps.testing.search_problems import noisy_predictions, random_ground_truth
+from mmps.testing import noisy_predictions, random_ground_truth
 
 
 def test_equal_however_they_are_written():

@@ -26,7 +26,7 @@ from mmps.evaluation.functional import (
 )
 from mmps.registry import METRICS
 from mmps.structures import SearchPredictions, hash_predictions
-from mmps.testing.search_problems import noisy_predictions, random_ground_truth
+from mmps.testing import noisy_predictions, random_ground_truth
 
 
 @pytest.fixture

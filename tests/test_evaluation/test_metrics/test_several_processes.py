@@ -9,7 +9,7 @@ from mmengine.dataset import DefaultSampler
 from mmengine.structures import InstanceData
 
 from mmps.evaluation import PersonSearchMetric
-from mmps.testing.search_problems import noisy_predictions, random_ground_truth
+from mmps.testing import noisy_predictions, random_ground_truth
 
 from process_group import run_group
 

@@ -6,8 +6,7 @@ from mmengine.config import Config
 from torch import nn
 
 from mmps.registry import MODELS
-from mmps.testing import demo_search_samples
-from mmps.testing.two_stage import build, tiny_two_stage
+from mmps.testing import build, demo_search_samples, tiny_two_stage
 
 BACKBONE = dict(
     type='mmdet.ResNet',

@@ -14,14 +14,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from mmps.models.losses import oim_loss as oim_module
 from mmps.models.memories import readout as readout_module
 from mmps.registry import MODELS
-from mmps.testing import HALF_DTYPES, demo_search_samples
-from mmps.testing.two_stage import (
+from mmps.testing import (
+    HALF_DTYPES,
     build,
-    shallow_branch,
-    shallow_neck,
+    demo_search_samples,
     tiny_two_stage,
     training_loss,
 )
+
+from tiny_methods import shallow_branch, shallow_neck
 
 SIZE = (128, 160)
 

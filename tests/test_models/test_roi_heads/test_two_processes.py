@@ -5,16 +5,15 @@ import torch
 from mmengine.registry import DefaultScope
 from torch.nn.parallel import DistributedDataParallel
 
-from mmps.testing import demo_search_samples
-from mmps.testing.two_stage import (
+from mmps.testing import (
     build,
-    shallow_branch,
-    shallow_neck,
+    demo_search_samples,
     tiny_two_stage,
     training_loss,
 )
 
 from process_group import run_group
+from tiny_methods import shallow_branch, shallow_neck
 
 pytestmark = pytest.mark.slow
 

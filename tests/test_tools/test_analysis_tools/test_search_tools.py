@@ -20,11 +20,7 @@ from mmps.evaluation.functional import (
 from mmps.results.comparison import compare_results
 from mmps.results.result_file import read_results
 from mmps.structures import fingerprint, hash_predictions
-from mmps.testing.search_problems import (
-    noisy_predictions,
-    random_ground_truth,
-    reorder_frames,
-)
+from mmps.testing import noisy_predictions, random_ground_truth, reorder_frames
 
 ROOT = Path(__file__).parents[3]
 TOOLS = ROOT / 'tools' / 'analysis_tools'

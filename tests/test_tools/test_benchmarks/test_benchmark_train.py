@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mmps.models.memories import IdentityMemory
-from mmps.testing.two_stage import tiny_two_stage
+from mmps.testing import tiny_two_stage
 
 from measuring import oim_loop, oim_step, read_report
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from mmps.evaluation.functional import sample_gallery
 from mmps.structures import SearchGroundTruth
-from mmps.testing.search_problems import random_ground_truth
+from mmps.testing import random_ground_truth
 
 # PRW has 25,062 test boxes and 37.5 positives a query; CUHK-SYSU 40,871 boxes,
 # one query of each of 2,900 people, and no cameras.
