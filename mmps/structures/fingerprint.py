@@ -24,7 +24,7 @@ def fingerprint(truth: SearchGroundTruth) -> dict[str, Any]:
     or on the machine. Boxes that differ by less than 1/2048 pixel are equal.
 
     >>> from mmps.structures import fingerprint
-    >>> from mmps.testing.search_problems import random_ground_truth
+    >>> from mmps.testing import random_ground_truth
     >>> found = fingerprint(random_ground_truth(num_frames=40, num_queries=10))
     >>> found['counts']['frames'], found['counts']['queries']
     (40, 10)

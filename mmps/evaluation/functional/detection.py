@@ -57,7 +57,7 @@ def evaluate_detection(
     sklearn's over all detections, times recall.
 
     >>> from mmps.evaluation.functional import evaluate_detection
-    >>> from mmps.testing.search_problems import (
+    >>> from mmps.testing import (
     ...     noisy_predictions, random_ground_truth)
     >>> truth = random_ground_truth()
     >>> preds = noisy_predictions(

@@ -45,7 +45,7 @@ def calibrate_threshold(
     that look alike: calibrate on one about as large as those searched.
 
     >>> from mmps.evaluation.functional import calibrate_threshold
-    >>> from mmps.testing.search_problems import (
+    >>> from mmps.testing import (
     ...     noisy_predictions, random_ground_truth)
     >>> truth = random_ground_truth(num_queries=10)
     >>> found = calibrate_threshold(truth, noisy_predictions(truth), fpir=0.2)

@@ -18,7 +18,7 @@ def sample_gallery(
     smaller one.
 
     >>> from mmps.evaluation.functional import sample_gallery
-    >>> from mmps.testing.search_problems import random_ground_truth
+    >>> from mmps.testing import random_ground_truth
     >>> truth = random_ground_truth(num_queries=10)
     >>> truth.galleries['20'] = sample_gallery(truth, size=20)
     >>> len(truth.galleries['20'].frames)
