@@ -9,9 +9,9 @@ from contextlib import suppress
 import numpy as np
 import pytest
 from hypothesis import find, settings
-from scipy.io import loadmat, savemat
+from scipy.io import savemat
 
-from mmps.datasets.mat_check import whole_variable
+from mmps.datasets.mat.variables import Variables
 
 from fuzzing import CASES, damaged
 from fuzzing.damage import FOLDER, MISSING
@@ -31,10 +31,8 @@ def mat(**values: object) -> bytes:
 
 
 def load_mat(content: bytes) -> np.ndarray:
-    """The variable; scipy alone would crash on some of them."""
-    whole = whole_variable(content, ['people', 'PEOPLE'])
-    (name,) = (k for k in loadmat(io.BytesIO(whole)) if k[0] != '_')
-    return loadmat(io.BytesIO(whole))[name]
+    """The variable; scipy would crash on some of them."""
+    return Variables(io.BytesIO(content)).value('people')
 
 
 def load_npz(content: bytes) -> dict[str, np.ndarray]:
@@ -131,7 +129,7 @@ PEOPLE[0, 0] = 'a', np.array([[1, 2, 3, 4]], np.uint16)
 PEOPLE[0, 1] = 'b', np.array([[5, 6, 7, 8]], np.uint16)
 MAT = mat(people=PEOPLE)
 MAT_EDITS = dict(
-    variable=lambda c: b'PEOPLE' in c and len(load_mat(c)),
+    variable=lambda c: 'PEOPLE' in Variables(io.BytesIO(c)),
     no_struct=lambda c: not load_mat(c).dtype.names,
     rows=lambda c: load_mat(c).shape == (1, 1),
     column=lambda c: load_mat(c).shape == (2, 1),
