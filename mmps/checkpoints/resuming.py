@@ -52,7 +52,11 @@ def newest_checkpoint(cfg: Config, **reading: Any) -> Resumable | None:
         if hook.get('filename_tmpl')
         else r'(iter|epoch)_\d+\.pth'
     )
-    files = [f for f in _files(folder) if name.fullmatch(f.name)]
+    files = [
+        file
+        for file in folder.glob('*')
+        if file.is_file() and name.fullmatch(file.name)
+    ]
     passed_over = []
     for file in sorted(files, key=_age):
         try:
@@ -87,14 +91,6 @@ def seed_to_resume(path: str, **reading: Any) -> int | None:
             'on from it'
         )
     return checkpoint['meta'].get('seed')
-
-
-def _files(folder: Path) -> list[Path]:
-    return (
-        [f for f in folder.iterdir() if f.is_file()]
-        if (folder.is_dir())
-        else []
-    )
 
 
 def _age(file: Path) -> tuple[int, int]:
