@@ -20,24 +20,23 @@ demo: setup  ## make a data set, train on it, test, draw pictures
 
 # A thread each: those that wait spin, and take the cores from the others.
 # ARGS='-n 0' is one process.
-PYTEST = OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto \
-	--maxprocesses 8 --dist loadfile
+PYTEST = -m pytest -n auto --maxprocesses 8 --dist loadfile
+test test-slow coverage test-openmmlab: export OMP_NUM_THREADS = 1
 
 test: setup  ## run the tests but for the slow ones
-	@$(PYTEST) -m 'not slow' $(ARGS)
+	@$(VENV)/bin/python $(PYTEST) -m 'not slow' $(ARGS)
 
 test-slow: setup  ## run the slow tests: kills, fuzzing, browsers, combinations
-	@$(PYTEST) -m slow $(ARGS)
+	@$(VENV)/bin/python $(PYTEST) -m slow $(ARGS)
 
 coverage: setup  ## run all tests; which lines and branches they reach
-	@$(PYTEST) --cov mmps --cov-branch --cov-report term:skip-covered \
-		--cov-report html:build/coverage $(ARGS)
+	@$(VENV)/bin/python $(PYTEST) --cov mmps --cov-branch \
+		--cov-report term:skip-covered --cov-report html:build/coverage $(ARGS)
 
 # Of OpenMMLab, with torch 2.1: PYTHON has to be 3.10 or 3.11.
-test-openmmlab: VENV = $(OPENMMLAB_VENV)
 test-openmmlab:  ## run all tests with the original mmdet, in its own environment
-	@$(PYTHON) tools/setup_env.py --stack openmmlab --venv $(VENV)
-	@$(PYTEST) $(ARGS)
+	@$(PYTHON) tools/setup_env.py --stack openmmlab --venv $(OPENMMLAB_VENV)
+	@$(OPENMMLAB_VENV)/bin/python $(PYTEST) $(ARGS)
 
 lint: setup  ## check style, formatting and the layers of imports
 	@$(VENV)/bin/ruff check .

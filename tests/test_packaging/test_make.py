@@ -13,6 +13,8 @@ pytestmark = pytest.mark.skipif(
     shutil.which('make') is None, reason='make is not installed'
 )
 
+PYTEST = '{}/bin/python -m pytest -n auto --maxprocesses 8 --dist loadfile'
+
 
 def make(*args: str) -> str:
     """Run make without the flags of the make that may run the tests."""
@@ -33,8 +35,8 @@ def test_help_lists_the_targets():
     assert lines == make().splitlines()
     names = [line.split()[1] for line in lines]
     assert names == [
-        'help', 'setup', 'demo', 'test', 'test-openmmlab', 'lint', 'docs',
-        'clean',
+        'help', 'setup', 'demo', 'test', 'test-slow', 'coverage',
+        'test-openmmlab', 'lint', 'docs', 'clean',
     ]  # fmt: skip
 
 
@@ -42,7 +44,8 @@ def test_help_lists_the_targets():
     ('target', 'command'),
     [
         ('demo', 'v/bin/python tools/demo.py --x'),
-        ('test', 'v/bin/python -m pytest --x'),
+        ('test', f"{PYTEST.format('v')} -m 'not slow' --x"),
+        ('test-slow', f'{PYTEST.format("v")} -m slow --x'),
         ('lint', 'v/bin/ruff check .'),
     ],
 )
@@ -56,7 +59,7 @@ def test_openmmlab_has_an_environment_of_its_own():
     args = ('VENV=v', 'PYTHON=p', 'OPENMMLAB_VENV=o', 'ARGS=--x')
     assert make('-n', 'test-openmmlab', *args).splitlines() == [
         'p tools/setup_env.py --stack openmmlab --venv o',
-        'o/bin/python -m pytest --x',
+        f'{PYTEST.format("o")} --x',
     ]
     assert (
         make('-n', 'test-openmmlab')
@@ -75,7 +78,10 @@ def test_ci_lints_and_tests(tmp_path):
     )
     fake.chmod(0o755)
     path = f'{tmp_path}:{os.environ["PATH"]}'
-    for good, calls in (('none', 1), ('lint', 2), ('lint docs', 3)):
+    steps = ['lint', 'docs', 'test', 'test-slow']
+    for calls, good in enumerate(
+        ('none', 'lint', 'lint docs', 'lint docs test'), 1
+    ):
         done = subprocess.run(
             [str(ROOT / '.ci' / 'run')],
             env={'PATH': path, 'GOOD': good},
@@ -83,7 +89,6 @@ def test_ci_lints_and_tests(tmp_path):
         )
         lines = log.read_text().splitlines()
         assert done.returncode == 1
-        names = ('lint', 'docs', 'test')[:calls]
-        expected = [f'{ROOT} true {name}' for name in names]
+        expected = [f'{ROOT} true {step}' for step in steps[:calls]]
         assert lines == expected
         log.unlink()
