@@ -73,7 +73,9 @@ def test_paths_exist(path):
     assert list(ROOT.glob(pattern))
 
 
-@pytest.mark.parametrize('command', ['setup', 'lint', 'test', 'docs'])
+@pytest.mark.parametrize(
+    'command', ['setup', 'lint', 'test', 'test-slow', 'docs']
+)
 def test_make_has_the_commands(command):
     assert f'make {command} ' in PAGE
     assert re.search(
