@@ -15,15 +15,14 @@ from mmps.apis import list_models
 from mmps.utils.part_imports import register_all_modules
 
 FILE = Path(__file__).parent / 'data' / 'public_names.txt'
-# Commands: their options are the interface.
-NOT_IMPORTED = ('mmps.cli',)
+# Commands, whose options are the interface, and the reader of two data sets.
+NOT_PUBLIC = ('mmps.cli', 'mmps.datasets.mat')
 
 
 def packages() -> list[str]:
     """Names of mmps and all packages below it."""
     found = pkgutil.walk_packages(mmps.__path__, 'mmps.')
-    names = ['mmps', *(module.name for module in found if module.ispkg)]
-    return [name for name in names if name not in NOT_IMPORTED]
+    return ['mmps', *(module.name for module in found if module.ispkg)]
 
 
 def exports(package: str) -> list[str]:
@@ -70,7 +69,8 @@ def parts() -> list[str]:
 
 def public_names() -> list[str]:
     """Sorted lines of the file."""
-    names = [f'import {n}' for package in packages() for n in exports(package)]
+    public = [name for name in packages() if name not in NOT_PUBLIC]
+    names = [f'import {n}' for package in public for n in exports(package)]
     names += [f'part {name}' for name in parts()]
     names += [f'config {name}' for name in list_models()]
     return sorted(names)
