@@ -9,10 +9,10 @@ T = TypeVar('T')
 class Tape:
     """Reads choices from bytes; where they end, the first of all choices.
 
-    The more zeros there are, the simpler is what is chosen: so hypothesis,
-    which lowers bytes, makes cases simpler. Its own strategies would draw
-    every choice apart, but then it tries the variants of one case again and
-    again, and of 250 cases only some 50 are independent.
+    The smaller the bytes, the simpler is what they choose: so hypothesis,
+    which lowers them, makes cases simpler. Were each choice drawn by a
+    strategy of its own, most of hypothesis' cases would be variants of the
+    one before, and as many cases would show fewer sorts of damage.
 
     Args:
         data: Two bytes for each choice.
