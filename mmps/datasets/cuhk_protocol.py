@@ -13,7 +13,7 @@ from mmps.structures import GallerySet, frame_of_rows, splits_from_counts
 from .errors import FaultList
 from .frame_table import to_xyxy
 from .mat.elements import MatError
-from .mat.files import OTHER_FORM, one_box, one_string, record_damage
+from .mat.mat_files import OTHER_FORM, one_box, one_string, record_damage
 from .mat.struct_rows import stream_struct
 
 _ID_NAME = re.compile(r'p([0-9]{1,15})')

@@ -20,7 +20,7 @@ from mmps.structures import (
 from .cuhk_protocol import Protocol, read_person_ids, read_protocol
 from .errors import FaultList
 from .frame_table import FrameTable, stack_boxes, to_xyxy
-from .mat.files import (
+from .mat.mat_files import (
     OTHER_FORM,
     cell_strings,
     one_box,

@@ -16,7 +16,7 @@ from .frame_table import (
     stack_person_ids,
     to_xyxy,
 )
-from .mat.files import cell_strings, read_mat
+from .mat.mat_files import cell_strings, read_mat
 from .person_search_dataset import PersonSearchDataset
 from .text_files import parse_id, parse_number, read_rows
 

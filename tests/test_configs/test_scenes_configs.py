@@ -13,12 +13,13 @@ from mmps.structures import SearchPredictions
 from mmps.utils.part_imports import import_parts
 
 ROOT = Path(__file__).parents[2] / 'configs'
+NAMES = sorted(
+    p.relative_to(ROOT).as_posix() for p in ROOT.glob('*/*_scenes*.py')
+)
 # Rows of component tables are slow: their base trains in every run.
 CONFIGS = [
     pytest.param(name, marks=pytest.mark.slow if '_scenes_' in name else ())
-    for name in sorted(
-        p.relative_to(ROOT).as_posix() for p in ROOT.glob('*/*_scenes*.py')
-    )
+    for name in NAMES
 ]
 
 
@@ -72,4 +73,4 @@ def test_trains_and_predicts(name, tree, tmp_path):
 
 
 def test_there_are_scenes_configs():
-    assert 'pcnet/pcnet_r18_scenes.py' in CONFIGS
+    assert 'pcnet/pcnet_r18_scenes.py' in NAMES

@@ -19,7 +19,7 @@ from scipy.sparse import csc_matrix
 from mmps.datasets import DatasetError, PRWDataset
 from mmps.datasets.errors import FaultList
 from mmps.datasets.mat.elements import MatError
-from mmps.datasets.mat.files import read_mat
+from mmps.datasets.mat.mat_files import read_mat
 from mmps.datasets.mat.variables import Variables
 
 ROWS = np.array([[7, 10.5, 20.25, 30, 60], [-2, 50, 10, 20, 45.5]])

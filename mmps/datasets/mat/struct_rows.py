@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from .elements import CHAR, MATRIX, STRUCT, Elements, MatError
-from .files import one_box, one_string
+from .mat_files import one_box, one_string
 from .variables import Variables
 
 _UTF8 = 16
