@@ -1,6 +1,7 @@
 """From a checkpoint to an ONNX file, and errors on the way."""
 
 import sys
+from importlib import import_module
 
 import numpy as np
 import onnxruntime
@@ -50,7 +51,7 @@ def test_writes_and_checks(cli, tool, inputs, search_run, tmp_path, capsys):
 @pytest.mark.slow
 def test_what_differs_is_an_error(cli, inputs, tmp_path, monkeypatch):
     """The file is made of another model than the one it is checked with."""
-    module = sys.modules['mmps.deploy.onnx_export']
+    module = import_module('mmps.deploy.onnx_export')
 
     def spoil(model, path, size, query, metadata):
         model.bbox_head.retina_reg.bias.data += 0.1
