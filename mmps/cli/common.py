@@ -119,7 +119,8 @@ def _log_traceback() -> str:
     """
     names = []
     for handler in MMLogger.get_current_instance().handlers:
-        if isinstance(handler, logging.FileHandler):
+        # A closed handler has no stream.
+        if isinstance(handler, logging.FileHandler) and handler.stream:
             handler.stream.write(traceback.format_exc())
             handler.flush()
             names.append(handler.baseFilename)

@@ -80,6 +80,11 @@ def test_traceback_goes_to_the_log_file(tmp_path, capsys, monkeypatch):
     text = log.read_text()
     assert text.startswith('Traceback')
     assert text.endswith('ValueError: bad\n')
+    # The log of a run that is over.
+    logger.handlers[-1].close()
+    assert status(raiser(ValueError('worse'))) == 2
+    assert 'error: worse (traceback: set MMPS' in capsys.readouterr().err
+    assert log.read_text() == text
 
 
 def test_cfg_options_need_an_equals_sign(capsys):
