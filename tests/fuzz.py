@@ -209,9 +209,8 @@ def show(tallies: list[Tally]) -> None:
     console.print(table)
     for tally in tallies:
         for detail, case in tally.faults.items():
-            console.print(
-                f'{tally.name}: {detail}\n  --repeat {case}', markup=False
-            )
+            text = f'{tally.name}: {detail}\n  --repeat {case}'
+            console.print(text, markup=False, soft_wrap=True)
 
 
 def repeat(args: argparse.Namespace) -> int:
