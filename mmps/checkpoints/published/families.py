@@ -1,0 +1,10 @@
+"""All families of published checkpoints."""
+
+from .family import Family
+from .hoim import HOIM, IIDFC
+from .nae import NAE, NAE_PLUS
+from .seqnet import SEQNET
+
+FAMILIES: dict[str, Family] = {
+    family.name: family for family in (SEQNET, NAE, NAE_PLUS, HOIM, IIDFC)
+}
