@@ -1,18 +1,11 @@
-# IIDFC with the loss of its released code: HOIM's focal terms, and a margin
-# that makes every target easier beyond 0.03 rad.
-_base_ = 'iidfc_res2net50_prw.py'
+# IIDFC as its published code tests it on PRW, for its checkpoints.
+_base_ = [
+    '../_base_/models/iidfc-release_r50_c4.py',
+    '../_base_/models/res2net50.py',
+    '../_base_/datasets/prw_torchvision.py',
+    '../_base_/schedules/schedule_iidfc_prw.py',
+    '../_base_/default_runtime.py',
+]
 
-model = dict(
-    roi_head=dict(
-        bbox_head=dict(
-            loss_cls=dict(
-                _delete_=True, type='mmps.SoftmaxFocalLoss', loss_weight=1.0
-            ),
-        ),
-        reid_head=dict(
-            loss_reid=dict(
-                gamma=2.0, lambda_scale=1.0, margin=dict(m1=0.9, m2=0.003)
-            )
-        ),
-    )
-)
+model = _base_.res2net50
+model.roi_head.reid_head = dict(memory=_base_.prw_memory)

@@ -1,15 +1,7 @@
-# NAE+: the norm at every position weighs it and tells people from background.
-_base_ = 'nae_r50_cuhk-sysu.py'
-
-model = dict(
-    roi_head=dict(
-        bbox_head=dict(
-            decomposition=dict(mode='mean'),
-            classifier=dict(type='mmps.PixelNormClassifier'),
-        ),
-        reid_head=dict(
-            pooling=dict(type='mmps.NormAttention'),
-            projection=dict(in_channels=[2048]),
-        ),
-    )
-)
+# NAE+ on CUHK-SYSU.
+_base_ = [
+    '../_base_/models/nae-plus_r50_c4.py',
+    '../_base_/datasets/cuhk_sysu_1500x900.py',
+    '../_base_/schedules/schedule_22e_cuhk_sysu.py',
+    '../_base_/default_runtime.py',
+]

@@ -1,15 +1,9 @@
-# NAE+: the norm at every position weighs it and tells people from background.
-_base_ = 'nae_r50_prw.py'
+# NAE+ on PRW.
+_base_ = [
+    '../_base_/models/nae-plus_r50_c4.py',
+    '../_base_/datasets/prw_1500x900.py',
+    '../_base_/schedules/schedule_22e_prw.py',
+    '../_base_/default_runtime.py',
+]
 
-model = dict(
-    roi_head=dict(
-        bbox_head=dict(
-            decomposition=dict(mode='mean'),
-            classifier=dict(type='mmps.PixelNormClassifier'),
-        ),
-        reid_head=dict(
-            pooling=dict(type='mmps.NormAttention'),
-            projection=dict(in_channels=[2048]),
-        ),
-    )
-)
+model = dict(roi_head=dict(reid_head=dict(memory=_base_.prw_memory)))

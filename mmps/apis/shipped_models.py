@@ -20,7 +20,7 @@ def list_models(pattern: str | None = None) -> list[str]:
     Every name is one for :func:`get_model`, ``load_config`` and the tools.
 
     >>> from mmps.apis import list_models
-    >>> list_models('nae-plus*')
+    >>> list_models('nae-plus_*')
     ['nae-plus_r50_cuhk-sysu', 'nae-plus_r50_prw']
 
     Args:

@@ -14,7 +14,11 @@ from mmps.utils.errors import UsageError
 
 from .closed_pickle import RefusedError
 from .plain_load import load_plain
+from .published import recognise
 from .safetensors_file import is_safetensors, read_safetensors
+
+# Where a checkpoint has its weights: mmengine's, and the field's own code.
+CONTAINERS = ('state_dict', 'model')
 
 
 def read_checkpoint(
@@ -57,10 +61,22 @@ def read_checkpoint(
 
 
 def weights_of(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The state dict in a checkpoint, or the checkpoint if it is one."""
-    state = checkpoint.get('state_dict', checkpoint)
+    """The state dict in a checkpoint, or the checkpoint if it is one.
+
+    Args:
+        checkpoint: Has it as ``state_dict`` (mmengine) or ``model``, or is
+            one; ``module.`` in front of keys goes.
+
+    Raises:
+        UsageError: What is there is no dict.
+    """
+    state: Any = checkpoint
+    for name in CONTAINERS:
+        if name in checkpoint:
+            state = checkpoint[name]
+            break
     if not isinstance(state, Mapping):
-        raise UsageError(f'state_dict: expected a dict, got {type(state)}')
+        raise UsageError(f'{name}: expected a dict, got {type(state)}')
     return {
         str(key).removeprefix('module.'): value
         for key, value in state.items()
@@ -86,6 +102,12 @@ def load_state(
             are an identity memory of other people.
     """
     state = weights_of(checkpoint)
+    if families := recognise(state):
+        raise UsageError(
+            f"checkpoint {source}: is one of {families[0].title}'s published "
+            'code; tools/model_converters/import_published.py makes one of '
+            'mmps from it'
+        )
     try:
         missing, unexpected = model.load_state_dict(state, strict=False)
     except (RuntimeError, ValueError) as err:

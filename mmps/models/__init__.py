@@ -7,3 +7,4 @@ from .losses import *  # noqa: F401, F403
 from .memories import *  # noqa: F401, F403
 from .necks import *  # noqa: F401, F403
 from .roi_heads import *  # noqa: F401, F403
+from .task_modules import *  # noqa: F401, F403

@@ -69,8 +69,21 @@ ROWS = {
     ),
     'iidfc/iidfc-release_res2net50_prw': (
         IIDFC,
-        f'{REID}.loss_reid {BBOX}.loss_cls',
+        f'{REID}.loss_reid {BBOX}.loss_cls roi_head.attention '
+        'rpn_head.anchor_generator.type test_cfg.rcnn.score_thr',
     ),
+    **{
+        f'{folder}-release_r50_prw': (
+            f'{folder}_r50_prw',
+            f'rpn_head.anchor_generator.type test_cfg.rcnn.{keys}',
+        )
+        for folder, keys in {
+            'seqnet/seqnet': 'score_thr test_cfg.rcnn.before_last.score_thr',
+            'nae/nae': 'score_thr',
+            'nae/nae-plus': 'score_thr test_cfg.rcnn.unit_queries',
+            'hoim/hoim': 'score_thr',
+        }.items()
+    },
     'iidfc/hoim_r50_prw_table6': ('hoim/hoim_r50_prw', ''),
     'iidfc/iidfc_r50_prw_table6': (IIDFC, 'backbone roi_head.shared_head'),
     'iidfc/iidfc_res2net50-v1b_prw_table6': (

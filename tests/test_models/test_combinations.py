@@ -59,8 +59,8 @@ def refused(c):
     projected = c['pooling'].startswith('PGA') or c['pooling'] == (
         'NormAttention'
     )
-    if projected and c['projection'] != 'one level':
-        return 'reads one projected map'
+    if projected and c['projection'] in ('Gaussian', 'attenuated'):
+        return 'comes after the projection, but UncertaintyGuidance'
     if c['queue'] == 'selective' and 'SD' in (c['shallow'] or ''):
         return 'loss_distill .* SelectiveRefreshQueue'
     return None

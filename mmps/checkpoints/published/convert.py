@@ -40,11 +40,7 @@ def recognise(state: Mapping[str, Tensor]) -> list[Family]:
     Returns:
         Families; several where their files are alike, none for others.
     """
-    return [
-        family
-        for family in FAMILIES.values()
-        if family.faults(state) == ([], []) and family.is_version(state)
-    ]
+    return [f for f in FAMILIES.values() if _fits(state, f)]
 
 
 def convert(
@@ -88,19 +84,23 @@ def convert(
 
 def _family(state: Mapping[str, Tensor], name: str | None) -> Family:
     if name is not None:
-        if (family := FAMILIES[name]).faults(state) != ([], []):
-            raise UsageError(_faults_text(state, family))
+        family = FAMILIES[name]
+        if not _fits(state, family):
+            raise UsageError(f'not {_faults_text(state, family)}')
         return family
     if fitting := recognise(state):
         return fitting[0]
+    text = f'no published checkpoint that is known ({", ".join(FAMILIES)})'
     nearest = min(
-        FAMILIES.values(),
-        key=lambda one: sum(map(len, one.faults(state))),
+        FAMILIES.values(), key=lambda one: sum(map(len, one.faults(state)))
     )
-    raise UsageError(
-        f'no published checkpoint that is known ({", ".join(FAMILIES)}); '
-        f'the nearest: {_faults_text(state, nearest)}'
-    )
+    if len(nearest.faults(state)[0]) < len(nearest.rules) / 2:
+        text += f'; the nearest is {_faults_text(state, nearest)}'
+    raise UsageError(text)
+
+
+def _fits(state: Mapping[str, Tensor], family: Family) -> bool:
+    return family.faults(state) == ([], []) and family.is_version(state)
 
 
 def _faults_text(state: Mapping[str, Tensor], family: Family) -> str:
@@ -109,9 +109,9 @@ def _faults_text(state: Mapping[str, Tensor], family: Family) -> str:
     parts = [
         f'{what} {len(keys)} (first: {", ".join(keys[:3])})'
         for what, keys in (
-            ('groups of weights that it lacks:', missing),
+            ('groups of weights that are missing:', missing),
             ('weights that are not of it:', unknown),
         )
         if keys
     ]
-    return f'{family.title}; ' + ('; '.join(parts) or 'another version of it')
+    return f'{family.title}: ' + ('; '.join(parts) or 'another version of it')

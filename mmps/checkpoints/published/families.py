@@ -2,9 +2,10 @@
 
 from .family import Family
 from .hoim import HOIM, IIDFC
-from .nae import NAE, NAE_PLUS
+from .nae import NAE, NAE_PLUS, NAE_PLUS_FUSED
 from .seqnet import SEQNET
 
 FAMILIES: dict[str, Family] = {
-    family.name: family for family in (SEQNET, NAE, NAE_PLUS, HOIM, IIDFC)
+    family.name: family
+    for family in (SEQNET, NAE, NAE_PLUS, NAE_PLUS_FUSED, HOIM, IIDFC)
 }

@@ -22,7 +22,6 @@ class Family:
     Args:
         name: As on the command line.
         title: As in sentences.
-        repository: Where the code is, ``owner/name`` on GitHub.
         rules: From its weights to those of the configs.
         table: Key of its lookup table, a row for every person.
         configs: The config of every data set that it was published for.
@@ -31,7 +30,6 @@ class Family:
 
     name: str
     title: str
-    repository: str
     rules: tuple[Rule, ...]
     table: str
     configs: Mapping[str, str]

@@ -7,20 +7,19 @@ from .torchvision_c4 import (
     MEMORY,
     ONE_STAGE,
     RPN,
+    TABLE,
     UNUSED_CLASSIFIER,
     deltas,
     projection,
 )
 
-_TABLE = 'roi_heads.reid_loss.lut'
 _PROJECTION = projection('feat_res4', 'feat_res5')
 
 HOIM = Family(
     name='hoim',
     title='HOIM',
-    repository='DeanChan/HOIM-PyTorch',
     rules=(*ONE_STAGE, *_PROJECTION),
-    table=_TABLE,
+    table=TABLE,
     configs={
         'prw': 'hoim-release_r50_prw',
         'cuhk-sysu': 'hoim-release_r50_cuhk-sysu',
@@ -30,9 +29,8 @@ HOIM = Family(
 IIDFC = Family(
     name='iidfc',
     title='IIDFC',
-    repository='Vill-Lab/2021-TCSVT-IIDFC',
     rules=(
-        Rule('backbone.part1.', 'backbone.'),
+        Rule('backbone.part1.', 'backbone.'),  # to layer1
         Rule('backbone.part2.', 'backbone.'),
         *RPN,
         FIRST_LAYER4,
@@ -41,7 +39,7 @@ IIDFC = Family(
         MEMORY,
         *_PROJECTION,
     ),
-    table=_TABLE,
+    table=TABLE,
     configs={
         'prw': 'iidfc-release_res2net50_prw',
         'cuhk-sysu': 'iidfc-release_res2net50_cuhk-sysu',

@@ -8,6 +8,7 @@ from .torchvision_c4 import (
     FIRST_LAYER4,
     MEMORY,
     RPN,
+    TABLE,
     deltas,
     projection,
     rescaler,
@@ -33,9 +34,8 @@ _RULES = (
 SEQNET = Family(
     name='seqnet',
     title='SeqNet',
-    repository='serend1p1ty/SeqNet',
     rules=_RULES,
-    table='roi_heads.reid_loss.lut',
+    table=TABLE,
     configs={
         'prw': 'seqnet-release_r50_prw',
         'cuhk-sysu': 'seqnet-release_r50_cuhk-sysu',

@@ -3,7 +3,10 @@
 from .changes import identity_memory, person_deltas, projection_level
 from .rules import Rule
 
-BACKBONE = (Rule('backbone.', 'backbone.'),)
+BACKBONE = tuple(
+    Rule(f'backbone.{part}.', f'backbone.{part}.')
+    for part in ('conv1', 'bn1', 'layer1', 'layer2', 'layer3')
+)
 
 RPN = (
     # The second from torchvision 0.13 on.
@@ -12,6 +15,8 @@ RPN = (
     Rule('rpn.head.cls_logits.', 'rpn_head.rpn_cls.'),
     Rule('rpn.head.bbox_pred.', 'rpn_head.rpn_reg.'),
 )
+
+TABLE = 'roi_heads.reid_loss.lut'
 
 FIRST_LAYER4 = Rule(
     'roi_heads.box_head.layer4.', 'roi_head.shared_heads.0.layers.'

@@ -5,6 +5,7 @@ from .formatting import PackPersonSearchInputs
 from .loading import LoadFrame
 from .person_crop import PersonRandomCrop
 from .photometric import ChannelGain, Downscale
+from .resizing import TorchvisionResize
 from .wrappers import KeepPersonIds
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     'LoadPersonAnnotations',
     'PackPersonSearchInputs',
     'PersonRandomCrop',
+    'TorchvisionResize',
 ]

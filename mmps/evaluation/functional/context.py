@@ -20,6 +20,8 @@ from mmps.structures import (
 from .paired_boxes import paired_iou, same_frame_pairs
 from .ranking import gallery_table
 
+_LEAST_LENGTH = 1e-12
+
 
 @dataclass(frozen=True)
 class ContextMatching:
@@ -32,11 +34,16 @@ class ContextMatching:
             k2 - 1 best-scored others. 3 on CUHK-SYSU, 4 on PRW.
         same_person_iou: Detections of the query's frame that overlap the
             query more than this are the query itself, not its company.
+            Defaults to 0.4.
+        unit_company: Compare the query's company by unit vectors also where
+            embeddings carry their score, as in SeqNet's published code.
+            Defaults to False.
     """
 
     k1: int
     k2: int
     same_person_iou: float = 0.4
+    unit_company: bool = False
 
     def __post_init__(self) -> None:
         if self.k1 < 1 or self.k2 < 1:
@@ -146,5 +153,8 @@ class ContextMatcher:
         """(g, D) float64 embeddings of a query and its company."""
         start, end = self.company_splits[query : query + 2]
         others = self.company[start:end][: self.settings.k2 - 1]
-        group = [self.query_embeddings[query][None], self.embeddings[others]]
-        return np.concatenate(group).astype(np.float64)
+        company = self.embeddings[others].astype(np.float64)
+        if self.settings.unit_company:
+            length = np.linalg.norm(company, axis=1, keepdims=True)
+            company /= np.maximum(length, _LEAST_LENGTH)
+        return np.concatenate((self.query_embeddings[query][None], company))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
@@ -17,7 +18,8 @@ class LinearProjection(BaseModule):
 
     One level (the shared head's output) is OIM's projection; two (the RoI
     feature before the shared head and after it) are NAE's. It works on
-    pooled features and on maps.
+    pooled features and on maps; maps of other sizes than the last level's
+    are resized to it, bilinearly, once they are projected (NAE+).
 
     Args:
         in_channels (int | Sequence[int]): Of each level that is read, the
@@ -76,7 +78,7 @@ class LinearProjection(BaseModule):
             levels: Per level (N, C) or (N, C, H, W).
 
         Returns:
-            (N, D) or (N, D, H, W).
+            (N, D) or (N, D, H, W), the size of the last level's map.
 
         Raises:
             ValueError: There are fewer levels than it reads.
@@ -96,7 +98,18 @@ class LinearProjection(BaseModule):
         ):
             x = layer(x)
             parts.append(x if norm is None else batch_norm(norm, x))
-        out = torch.cat(parts, 1)
+        size = parts[-1].shape[2:]
+        out = torch.cat(
+            [
+                x
+                if x.shape[2:] == size
+                else F.interpolate(
+                    x, size=size, mode='bilinear', align_corners=False
+                )
+                for x in parts
+            ],
+            1,
+        )
         return out.flatten(1) if pooled else out
 
 

@@ -12,7 +12,12 @@ from mmps.models.utils.person_ids import as_raw_person_ids, check_person_ids
 from mmps.registry import MODELS
 
 from ..utils import gather_samples
-from .compatibility import compare_person_ids, compare_state, person_ids_known
+from .compatibility import (
+    compare_person_ids,
+    compare_state,
+    of_unknown_people,
+    person_ids_known,
+)
 from .readout import MemoryReadout
 
 _UNRESOLVED = (
@@ -208,14 +213,18 @@ class IdentityMemory(nn.Module):
         self.raw_person_ids = raw
 
     def _mismatch(self, faults: list[str]) -> None:
-        text = 'IdentityMemory: ' + '; '.join(faults)
+        text = '; '.join(faults)
         if self.on_mismatch == 'error':
             raise ValueError(
-                f'{text}. To start with an empty memory set '
+                f'IdentityMemory: {text}. To start with an empty memory set '
                 "on_mismatch='reset' in its config"
             )
+        self._say_empty(f"{text} (on_mismatch='reset')")
+
+    @staticmethod
+    def _say_empty(reason: str) -> None:
         print_log(
-            f"{text}. The memory starts empty (on_mismatch='reset')",
+            f'IdentityMemory: {reason}. The memory starts empty',
             logger='current',
             level=logging.WARNING,
         )
@@ -385,8 +394,16 @@ class IdentityMemory(nn.Module):
         }
         if stored:
             faults = compare_state(self._buffers, stored)
+            unknown = of_unknown_people(self._buffers, stored)
             if faults:
                 self._mismatch(faults)
+            elif unknown:
+                self._say_empty(
+                    f'the checkpoint has {len(stored["prototypes"])} '
+                    'identities and does not say which, the data set '
+                    f'{self.num_ids}'
+                )
+            if faults or unknown:
                 self.reset()
                 # torch hands this very dict on to the rules.
                 state_dict.update(self.state_dict(prefix=prefix))

@@ -79,12 +79,6 @@ class ReIDHead(BaseModule):
 
     def _check_parts(self) -> None:
         pooling = type(self.pooling).__name__
-        if self.pooling.projected and self.num_levels > 1:
-            raise ValueError(
-                f'ReIDHead: pooling {pooling} reads one projected map, but '
-                f'the projection has {self.num_levels} levels of different '
-                'sizes; give LinearProjection one level (in_channels)'
-            )
         if self.pooling.projected and self.uncertainty is not None:
             raise ValueError(
                 f'ReIDHead: pooling {pooling} comes after the projection, but '

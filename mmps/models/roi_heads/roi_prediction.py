@@ -33,6 +33,10 @@ class RoIPredictionMixin:
     - ``embedding``: with a shallow branch, what is searched by: 'concat' of
       both unit vectors / sqrt 2, their 'mean' as a unit vector, or one of
       them. Defaults to 'concat'.
+    - ``unit_queries``: False leaves the embeddings of queries, not of
+      detections, as long as the pooling makes them, as the published code of
+      NAE+ does; no ranking changes. Not with a shallow branch. Defaults to
+      True.
     """
 
     def predict(
@@ -112,10 +116,11 @@ class RoIPredictionMixin:
         results: InstanceList,
         samples: SampleList,
         wanted: list[Tensor],
-        embeddings_of: Callable[[Tensor], Tensor],
+        embeddings_of: Callable[..., Tensor],
     ) -> None:
         """Embed per image the RoIs of the results, and then its queries."""
-        embeddings = embeddings_of(torch.cat(wanted))
+        unit_queries = self.test_cfg.get('unit_queries', True)
+        embeddings = embeddings_of(torch.cat(wanted), unit=unit_queries)
         weighted = self.test_cfg.get('confidence_weighted', False)
         if self.test_cfg.get('use_gt_boxes', False):
             weighted = False
@@ -126,15 +131,18 @@ class RoIPredictionMixin:
             strict=True,
         ):
             num = len(result)
-            result.embeddings = vectors[:num]
+            found = vectors[:num]
+            if not unit_queries:
+                found = F.normalize(found, dim=1)
             if weighted:
-                result.embeddings = vectors[:num] * result.scores[:, None]
+                found = found * result.scores[:, None]
+            result.embeddings = found
             if 'query_instances' in sample:
                 sample.query_instances.embeddings = vectors[num:]
 
     def last_stage(
         self, x: Sequence[Tensor], rois: Tensor
-    ) -> tuple[Tensor, Tensor, Callable[[Tensor], Tensor]]:
+    ) -> tuple[Tensor, Tensor, Callable[..., Tensor]]:
         """What the last stage says of RoIs.
 
         Args:
@@ -143,8 +151,9 @@ class RoIPredictionMixin:
 
         Returns:
             (n, 2) logits, (n, 4) deltas, and a function from indices (k,) of
-            RoIs to their embeddings (k, D) to search by. What detection does
-            not need is computed for these RoIs only.
+            RoIs to their embeddings (k, D) to search by; with ``unit=False``
+            of any length. What detection does not need is computed for these
+            RoIs only.
         """
         stage = self.num_stages - 1
         maps = self.roi_maps(stage, x, rois)
@@ -152,11 +161,12 @@ class RoIPredictionMixin:
         if getattr(self.bbox_head[stage], 'needs_reid', False):
             reid = self.embed(maps)
 
-        def embeddings_of(index: Tensor) -> Tensor:
+        def embeddings_of(index: Tensor, unit: bool = True) -> Tensor:
+            name = 'embeddings' if unit else 'mean'
             if reid is None:
-                deep = self.embed([m[index] for m in maps]).embeddings
+                deep = getattr(self.embed([m[index] for m in maps]), name)
             else:
-                deep = reid.embeddings[index]
+                deep = getattr(reid, name)[index]
             if self.shallow is None:
                 return deep
             return combine(

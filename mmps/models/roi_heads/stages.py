@@ -87,6 +87,11 @@ def check_stages(head: nn.Module) -> None:
                 f'which pooling {pooling} does not keep; use NormAttention'
             )
     if head.shallow is not None:
+        if not (head.test_cfg or {}).get('unit_queries', True):
+            raise ValueError(
+                'SearchRoIHead: test_cfg.unit_queries=False does not go with '
+                'shallow, whose embedding is combined with a unit vector'
+            )
         _check_shallow(head)
 
 

@@ -1,5 +1,6 @@
 """Re-scoring by context against a search over all assignments."""
 
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -39,7 +40,7 @@ def best_assignment(graph):
     return (mine[0] if mine else None), max(graph[pair] for pair in best)
 
 
-def loop_rescoring(truth, preds, k1, k2, det_thr=0.5, same=0.4):
+def loop_rescoring(truth, preds, k1, k2, det_thr=0.5, same=0.4, unit=False):
     """Make the similarity hook of the loop in conftest."""
     splits = preds.frame_splits
 
@@ -81,6 +82,7 @@ def loop_rescoring(truth, preds, k1, k2, det_thr=0.5, same=0.4):
                             preds.embeddings[c].astype(np.float64),
                             preds.embeddings[d].astype(np.float64),
                         )
+                        / (np.linalg.norm(preds.embeddings[c]) if unit else 1)
                     )
                     for d in dets
                 ]
@@ -127,6 +129,25 @@ def test_equals_loop_in_a_gallery(agree):
     )
     plain = evaluate_search(truth, preds)['8']
     assert not np.array_equal(result.aps, plain.aps)
+
+
+def test_company_of_unit_length(agree):
+    """The company counts as if it were no shorter than a query."""
+    truth = random_ground_truth(12, 4, 2, 6, 3.0)
+    preds = noisy_predictions(truth, 6, embedding_noise=1.5)
+    lengths = np.linspace(0.2, 3, len(preds.embeddings))[:, None]
+    preds = replace(preds, embeddings=preds.embeddings * lengths)
+    unit = evaluate_search(
+        truth, preds, cbgm=ContextMatching(6, 3, unit_company=True)
+    )
+    agree(
+        truth,
+        preds,
+        unit['regular'],
+        similarity=loop_rescoring(truth, preds, 6, 3, unit=True),
+    )
+    plain = evaluate_search(truth, preds, cbgm=ContextMatching(6, 3))
+    assert not np.array_equal(plain['regular'].aps, unit['regular'].aps)
 
 
 def test_company_lifts_the_right_answer():

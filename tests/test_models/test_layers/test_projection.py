@@ -51,6 +51,22 @@ def test_maps_are_projected_position_by_position():
             )
 
 
+def test_larger_maps_are_resized_to_the_last_one():
+    """Halving 2 x 2 blocks of pixels is their mean."""
+    projection = LinearProjection([5, 4], 8).eval()
+    x = levels(size=(6, 4))[1], levels(size=(3, 2))[2]
+    with torch.no_grad():
+        got = projection(x)
+        large = projection.norms[0](projection.levels[0](x[0]))
+        small = projection.norms[1](projection.levels[1](x[1]))
+    want = torch.zeros(6, 4, 3, 2)
+    for h in range(3):
+        for w in range(2):
+            block = large[:, :, 2 * h : 2 * h + 2, 2 * w : 2 * w + 2]
+            want[:, :, h, w] = block.flatten(2).mean(2)
+    torch.testing.assert_close(got, torch.cat((want, small), 1))
+
+
 @pytest.mark.parametrize('init_std', [0.01, None])
 def test_starts_as_published(init_std):
     torch.manual_seed(0)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmps.models.memories import IdentityMemory
+from mmps.models.memories import IdentityMemory, identity_memory
 from mmps.registry import MODELS
 
 
@@ -430,3 +430,35 @@ def test_builds_from_a_config():
     memory.update(torch.stack([first, second]), torch.tensor([3, 3]))
     expected = F.normalize(0.25 * first + 0.75 * second, dim=0)
     torch.testing.assert_close(memory.prototypes[3], expected)
+
+
+def published_memory(rows):
+    """As imported from other code, which does not store whose rows are."""
+    memory = IdentityMemory(rows, 8, queue_size=4)
+    memory.update(unit(3, 8), torch.tensor([0, 1, -1]))
+    return memory.state_dict()
+
+
+def test_rows_of_unknown_people_are_not_trained_from(monkeypatch):
+    """Some published tables have one row less than PRW has people."""
+    said = []
+    monkeypatch.setattr(
+        identity_memory, 'print_log', lambda text, **_: said.append(text)
+    )
+    memory = IdentityMemory('auto', 8, queue_size=4)
+    memory.resolve([5, 3, 9])
+    memory.load_state_dict(published_memory(2))
+    assert said == [
+        'IdentityMemory: the checkpoint has 2 identities and does not say '
+        'which, the data set 3. The memory starts empty'
+    ]
+    assert not memory.prototypes_filled.any()
+    assert not memory.queue_filled.any()
+    assert memory.raw_person_ids.tolist() == [5, 3, 9]
+
+
+def test_rows_of_unknown_people_are_searched_with():
+    stored = published_memory(2)
+    memory = IdentityMemory('auto', 8, queue_size=4)
+    memory.load_state_dict(stored)
+    assert_same(state(memory), stored)

@@ -406,7 +406,7 @@ def test_only_what_is_kept_is_embedded(name, monkeypatch):
     def of_all(x, rois):
         *found, embeddings_of = last_stage(x, rois)
         every = embeddings_of(torch.arange(len(rois)))
-        return *found, lambda index: every[index]
+        return *found, lambda index, unit: every[index]
 
     with torch.no_grad():
         few = deepcopy(model.predict(inputs, samples))
@@ -764,6 +764,10 @@ def test_entries_per_stage_have_to_match():
             'knows one class',
         ),
         (
+            dict(shallow=shallow_branch(), test_cfg=dict(unit_queries=False)),
+            'unit_queries=False does not go with shallow',
+        ),
+        (
             dict(
                 reid_head=dict(
                     projection=dict(
@@ -791,6 +795,34 @@ def test_entries_per_stage_have_to_match():
 def test_parts_that_do_not_fit_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         MODELS.build(tiny_two_stage(**options))
+
+
+def test_queries_of_any_length():
+    """The pooling's own vectors; those of detections stay unit vectors."""
+    model = make(**METHODS['nae-plus']).eval()
+    results = []
+    for unit in (True, False):
+        model.roi_head.test_cfg.unit_queries = unit
+        inputs, samples = demo_search_samples((2, 1), SIZE, queries=(2, 1))
+        with torch.no_grad():
+            results.append(model.predict(inputs, samples))
+    for one, other in zip(*results):
+        torch.testing.assert_close(
+            one.pred_instances.embeddings, other.pred_instances.embeddings
+        )
+        vectors = other.query_instances.embeddings
+        torch.testing.assert_close(
+            F.normalize(vectors, dim=1), one.query_instances.embeddings
+        )
+    with torch.no_grad():
+        x = model.extract_feat(inputs)
+        box = samples[1].query_instances.bboxes[0]
+        maps = model.roi_head.roi_maps(
+            0, x, bbox2roi([box[None][:0], box[None]])
+        )
+        own = model.roi_head.embed(maps).mean[0]
+    torch.testing.assert_close(vectors[0], own)
+    assert own.norm() < 0.99
 
 
 def test_scores_by_embeddings_only_in_the_last_stage():

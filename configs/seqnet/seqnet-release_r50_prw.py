@@ -1,0 +1,15 @@
+# SeqNet as its published code tests it on PRW, for its checkpoints.
+_base_ = [
+    '../_base_/models/seqnet_r50_c4.py',
+    '../_base_/datasets/prw_torchvision.py',
+    '../_base_/schedules/schedule_seqnet_prw.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(
+    rpn_head=dict(
+        anchor_generator=dict(type='mmps.TorchvisionAnchorGenerator')
+    ),
+    roi_head=dict(reid_head=dict(memory=_base_.prw_memory)),
+    test_cfg=dict(rcnn=dict(score_thr=0.5, before_last=dict(score_thr=0.5))),
+)

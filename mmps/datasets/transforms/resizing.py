@@ -1,0 +1,46 @@
+"""Resizing as other frameworks do it."""
+
+import cv2
+import numpy as np
+from mmdet.datasets.transforms import Resize
+
+from mmps.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class TorchvisionResize(Resize):
+    """Resize a frame as torchvision's detectors do, keeping its proportions.
+
+    The size is rounded down (mmdet's to the nearest: 844 rows where this
+    gives 843), and pixels stay floating-point numbers, which are not rounded
+    to 8 bits.
+
+    Args:
+        scale (tuple[int, int]): The longer side is at most the greater
+            number, the shorter at most the smaller one.
+        clip_object_border (bool): Clip boxes to the frame. Defaults to True.
+    """
+
+    def __init__(
+        self, scale: tuple[int, int], clip_object_border: bool = True
+    ) -> None:
+        super().__init__(
+            scale=scale,
+            keep_ratio=True,
+            clip_object_border=clip_object_border,
+        )
+
+    def _resize_img(self, results: dict) -> None:
+        """Replace ``img`` by float32 pixels of the new size."""
+        height, width = results['img'].shape[:2]
+        # As torchvision has it: other orders of operations round otherwise.
+        factor = min(self.scale) / min(height, width)
+        if max(height, width) * factor > max(self.scale):
+            factor = max(self.scale) / max(height, width)
+        new_height, new_width = int(height * factor), int(width * factor)
+        results['img'] = cv2.resize(
+            results['img'].astype(np.float32), (new_width, new_height)
+        )
+        results['img_shape'] = new_height, new_width
+        results['scale_factor'] = new_width / width, new_height / height
+        results['keep_ratio'] = True

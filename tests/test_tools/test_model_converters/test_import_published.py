@@ -1,0 +1,98 @@
+"""A published file, through the tool, into a model."""
+
+import sys
+
+import pytest
+import torch
+
+from mmps.apis import get_model
+from mmps.checkpoints.reading import hash_weights, read_checkpoint
+
+from bad_checkpoints import write_bad_checkpoint
+from published_weights import listed_weights
+
+TOOL = 'model_converters/import_published.py'
+
+
+@pytest.fixture
+def run(tool, monkeypatch, capsys):
+    """Run the tool in this process; gives its lines."""
+    module = tool(TOOL)
+    monkeypatch.setattr(module.console, 'width', 200)
+
+    def call(*words):
+        monkeypatch.setattr(sys, 'argv', [TOOL, *map(str, words)])
+        module.main()
+        return capsys.readouterr().out.splitlines()
+
+    return call
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / 'checkpoint.pth'
+    data = dict(
+        model=listed_weights('nae'), epoch=17, optimizer=dict(state={})
+    )
+    torch.save(data, path, _use_new_zipfile_serialization=False)
+    return path
+
+
+def test_from_a_file_to_a_model(run, source):
+    seen, left_out, written, config = run(source)
+    assert seen == f'{source}: NAE on prw, 354 weights'
+    unused = 'roi_heads.box_predictor.cls_score'
+    assert left_out == (
+        f'left out: {unused}.weight, {unused}.bias, epoch, optimizer'
+    )
+    out = source.with_name('nae-release_r50_prw.pth')
+    assert written.startswith(f'{out}  ')
+    assert config == 'config: nae-release_r50_prw'
+    model = get_model('nae-release_r50_prw', out)
+    meta = read_checkpoint(out)['meta']
+    assert meta['weights_sha256'] == hash_weights(model.state_dict())
+    assert meta['imported'] == dict(
+        family='nae', dataset='prw', config='nae-release_r50_prw',
+        file='checkpoint.pth',
+    )  # fmt: skip
+
+
+def test_queues_of_other_sizes(run, tmp_path):
+    """HOIM's list has the queue of CUHK-SYSU; the tool says what to set."""
+    source, out = tmp_path / 'hoim.pth', tmp_path / 'new' / 'ours.pth'
+    torch.save(listed_weights('hoim'), source)
+    *_, written, config = run(source, '--out', out)
+    assert written.startswith(f'{out}  ')
+    option = 'model.roi_head.reid_head.memory.queue_size=5000'
+    assert config == f'config: hoim-release_r50_prw --cfg-options {option}'
+
+
+def test_list(run):
+    text = '\n'.join(run('--list'))
+    assert 'nae-plus-release_r50_cuhk-sysu' in text
+    assert '482 or 483' in text
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ((), 'expected a FILE, or --list'),
+        (('{source}', '--dataset', 'cuhk-sysu'), 'has 482 rows, those of prw'),
+        (('{source}', '--family', 'hoim'), 'not HOIM: '),
+        (('{unsafe}',), 'refused'),
+        (('{missing}',), 'does not exist'),
+    ],
+)
+def test_errors_are_one_line(cli, source, tmp_path, options, message):
+    marker = tmp_path / 'run'
+    write_bad_checkpoint('legacy-form', tmp_path / 'unsafe.pth', marker)
+    names = dict(
+        source=source,
+        unsafe=tmp_path / 'unsafe.pth',
+        missing=tmp_path / 'missing.pth',
+    )
+    status, text = cli(TOOL, *(word.format(**names) for word in options))
+    assert status == 2
+    assert message in text
+    assert len(text.splitlines()) == 1
+    assert not marker.exists()
