@@ -8,6 +8,7 @@ from sphinx.application import Sphinx
 
 MENU = {
     'Guides': [
+        'docs/model_zoo',
         'docs/search',
         'docs/mixing',
         'docs/reproduce',

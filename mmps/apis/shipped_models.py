@@ -3,18 +3,22 @@
 import copy
 import fnmatch
 import os
+from typing import Any
 
+import mmengine
 from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from torch import nn
 
 from mmps.checkpoints.loaders import load_weights, set_checkpoint_loaders
-from mmps.utils.config import load_config, shipped_configs
+from mmps.utils.config import configs_folder, load_config, shipped_configs
 from mmps.utils.part_imports import import_parts
 
 
-def list_models(pattern: str | None = None) -> list[str]:
+def list_models(
+    pattern: str | None = None, published: bool = False
+) -> list[str]:
     """Names of the configs that the package ships.
 
     Every name is one for :func:`get_model`, ``load_config`` and the tools.
@@ -26,6 +30,9 @@ def list_models(pattern: str | None = None) -> list[str]:
     Args:
         pattern: Shell pattern of whole names (``*``, ``?``, ``[...]``), case
             counts. Defaults to None, all names.
+        published: Only those that take a checkpoint which others have
+            published, once ``tools/model_converters/import_published.py`` has
+            imported it (docs/model_zoo.md). Defaults to False.
 
     Returns:
         Sorted names; none if nothing fits the pattern.
@@ -34,7 +41,24 @@ def list_models(pattern: str | None = None) -> list[str]:
         UsageError: The installation has no configs.
     """
     names = list(shipped_configs())
+    if published:
+        known = {one['config'] for f in model_zoo() for one in f['models']}
+        names = [name for name in names if name in known]
     return names if pattern is None else fnmatch.filter(names, pattern)
+
+
+def model_zoo() -> list[dict[str, Any]]:
+    """Models that others have published, as in ``configs/model_zoo.yml``.
+
+    Returns:
+        Per method ``title``, ``page``, ``files`` (where), ``licence``,
+        ``seen``, ``equal_to`` and ``models``: ``config``, ``dataset`` and
+        where they are known ``mAP`` and ``top-1``.
+
+    Raises:
+        UsageError: The installation has no configs.
+    """
+    return mmengine.load(configs_folder() / 'model_zoo.yml')
 
 
 def get_model(

@@ -72,17 +72,27 @@ def shipped_configs() -> dict[str, str]:
     Raises:
         UsageError: The installation has none.
     """
-    shipped = Path(mmps.__file__).parent / '.mim' / 'configs'
+    shipped = configs_folder()
     files = {path.stem: path for path in shipped.glob('[!_]*/*.py')}
-    if not files:
-        raise UsageError(
-            f'{shipped}: no such folder, or no configs in it; install mmps '
-            'again (in a checkout: make setup)'
-        )
     return {
         name: f'mmps::{files[name].relative_to(shipped).as_posix()}'
         for name in sorted(files)
     }
+
+
+def configs_folder() -> Path:
+    """Where the configs are that mmps ships.
+
+    Raises:
+        UsageError: The installation has none.
+    """
+    shipped = Path(mmps.__file__).parent / '.mim' / 'configs'
+    if not any(shipped.glob('[!_]*/*.py')):
+        raise UsageError(
+            f'{shipped}: no such folder, or no configs in it; install mmps '
+            'again (in a checkout: make setup)'
+        )
+    return shipped
 
 
 def _named(path: str) -> str:

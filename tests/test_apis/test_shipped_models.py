@@ -10,6 +10,8 @@ from mmengine.registry import init_default_scope
 
 import mmps
 from mmps.apis import PersonModel, get_model, list_models
+from mmps.apis.shipped_models import model_zoo
+from mmps.checkpoints.published import FAMILIES
 from mmps.models.dense_heads import PCNetHead
 from mmps.utils.config import load_config
 from mmps.utils.errors import UsageError
@@ -45,6 +47,23 @@ def test_every_config_has_one_name():
 )  # fmt: skip
 def test_pattern(pattern, names):
     assert list_models(pattern) == names
+
+
+def test_those_that_others_have_published():
+    """Every family's configs are in the zoo, and all of it can be loaded."""
+    names = list_models(published=True)
+    assert 'seqnet-release_r50_prw_cbgm' in names
+    assert 'seqnet_r50_prw' not in names
+    assert set(names) <= set(list_models())
+    zoo = {one['config']: one for f in model_zoo() for one in f['models']}
+    assert names == sorted(zoo)
+    for family in FAMILIES.values():
+        for dataset, config in family.configs.items():
+            entry = zoo.get(config, zoo.get(f'{config}_cbgm'))
+            assert entry['dataset'].lower() == dataset
+    assert list_models('nae-r*', published=True) == [
+        'nae-release_r50_cuhk-sysu', 'nae-release_r50_prw'
+    ]  # fmt: skip
 
 
 def test_installation_without_configs(tmp_path, monkeypatch):
