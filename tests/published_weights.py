@@ -59,6 +59,8 @@ def published_weights(oracle: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
         state[key] = torch.from_numpy(
             np.array(value if exact else value.astype(np.float32))
         )
+        if meta['method'] == 'oimnetpp' and key.endswith(('.lut', '.cq')):
+            state[key] = state[key].half()
     return state
 
 

@@ -65,6 +65,23 @@ def _two_stage(num_stages: int = 1, **roi_head: Any) -> ConfigDict:
     return model
 
 
+def _oimnetpp() -> ConfigDict:
+    norm = dict(type='mmps.ProtoNorm')
+    model = _two_stage(
+        reid_head=dict(
+            projection=dict(
+                type='mmps.LinearProjection',
+                in_channels=[64],
+                embed_dims=16,
+                norm=norm,
+            ),
+            memory=dict(update=dict(type='mmps.LocalizationAwareUpdate')),
+        )
+    )
+    model.roi_head.shared_head.backbone.norm_cfg = dict(norm, affine=True)
+    return model
+
+
 def _ugas() -> ConfigDict:
     return shallow_neck(
         _two_stage(
@@ -174,6 +191,7 @@ TINY_METHODS: dict[str, Callable[[], ConfigDict]] = {
             ),
         ),
     ),
+    'oimnetpp': _oimnetpp,
     'ugas': _ugas,
     'pcnet': tiny_pcnet,
 }

@@ -22,7 +22,10 @@ ROWS = re.findall(
     r'(?:\| (?:[^|]* \| )?)?(\d+\.\d+) / (\d+\.\d+)',
     PAGE,
 )
-METHODS = ('oim', 'nae', 'seqnet', 'hoim', 'pcnet', 'fdps', 'iidfc', 'pgsfl')
+METHODS = (
+    'oim', 'oimnetpp', 'nae', 'seqnet', 'hoim', 'pcnet', 'fdps', 'iidfc',
+    'pgsfl',
+)  # fmt: skip
 
 
 def published():

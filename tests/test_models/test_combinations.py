@@ -22,7 +22,6 @@ from mmps.testing import (
 from tiny_methods import shallow_branch, shallow_neck
 
 SELECTIVE = dict(type='mmps.SelectiveRefreshQueue')
-# PGA and NAE+ read one level.
 ONE_LEVEL = dict(type='mmps.LinearProjection', in_channels=[64], embed_dims=16)
 TWO_LEVELS = dict(
     type='mmps.LinearProjection', in_channels=[32, 64], embed_dims=16
@@ -40,14 +39,22 @@ CHOICES = {
     'attention': [None, 'PedestrianAttention', 'SpatialAttention', 'CBAM',
                   'NonLocal2d'],
     'projection': ['one level', 'two levels', 'Gaussian', 'attenuated'],
+    'norm': ['BN', 'ProtoNorm', 'ProtoNorm in layer4'],
     'loss': ['OIM', 'BOIM', 'FC', 'HOIM', 'HOIM-FC'],
     'regression': ['SmoothL1', 'IRR'],
-    'update': ['MomentumUpdate', 'AdaptiveMomentumUpdate'],
+    'update': ['MomentumUpdate', 'AdaptiveMomentumUpdate',
+               'LocalizationAwareUpdate'],
     'queue': ['circular', 'selective', 'none'],
     'background': [False, True],
     'shallow': [None, 'SFM', 'SFM+SD', 'SFM+SD map'],
 }  # fmt: skip
 NAMES = list(CHOICES)
+PLAIN = dict(
+    head='plain', classifier='Linear', decomposition='SharedPooling',
+    pooling='Max', attention=None, projection='one level', norm='BN',
+    loss='OIM', regression='SmoothL1', update='MomentumUpdate',
+    queue='circular', background=False, shallow=None,
+)  # fmt: skip
 
 
 def refused(c):
@@ -72,15 +79,9 @@ def pairwise(seed=0):
 
     def valid(partial):
         """Whether the other choices can be made so that it makes sense."""
-        free = dict(
-            head='plain', classifier='Linear', decomposition='SharedPooling',
-            pooling='Max', attention=None, projection='one level', loss='OIM',
-            regression='SmoothL1', update='MomentumUpdate', queue='circular',
-            background=False, shallow=None,
-        )  # fmt: skip
         tries = [{}, dict(background=True), dict(pooling='NormAttention')]
         return any(
-            refused({**free, **extra, **partial}) is None for extra in tries
+            refused({**PLAIN, **extra, **partial}) is None for extra in tries
         )
 
     todo = {
@@ -143,6 +144,9 @@ def config(c):
         memory=memory,
         loss_reid=loss,
     )
+    norm = dict(type='mmps.ProtoNorm')
+    if c['norm'] != 'BN':
+        reid['projection'] = dict(reid['projection'], norm=norm)
     if loss_attention:
         reid['loss_attention'] = loss_attention
     if c['projection'] == 'Gaussian':
@@ -172,6 +176,8 @@ def config(c):
         roi_head['shallow'] = branch
     stages = 2 if c['head'] == 'sequential' else 1
     model = tiny_two_stage(stages, **roi_head)
+    if 'layer4' in c['norm']:
+        model.roi_head.shared_head.backbone.norm_cfg = dict(norm, affine=True)
     if c['shallow']:
         model = shallow_neck(model)
         if 'map' in c['shallow']:
@@ -243,7 +249,7 @@ def test_every_pair_is_there():
 INVALID = [
     dict(classifier='Memory'),
     dict(classifier='PixelNorm'),
-    dict(pooling='PGA', projection='two levels'),
+    dict(pooling='PGA', projection='attenuated'),
     dict(pooling='NormAttention', projection='Gaussian'),
     dict(queue='selective', shallow='SFM+SD'),
 ]
@@ -251,12 +257,6 @@ INVALID = [
 
 @pytest.mark.parametrize('parts', INVALID)
 def test_what_makes_no_sense_is_refused(parts):
-    plain = dict(
-        head='plain', classifier='Linear', decomposition='SharedPooling',
-        pooling='Max', attention=None, projection='one level', loss='OIM',
-        regression='SmoothL1', update='MomentumUpdate', queue='circular',
-        background=False, shallow=None,
-    )  # fmt: skip
-    reason = refused({**plain, **parts})
+    reason = refused({**PLAIN, **parts})
     with pytest.raises(ValueError, match=reason):
-        build(config({**plain, **parts}))
+        build(config({**PLAIN, **parts}))

@@ -2,7 +2,7 @@
 
 Uneven shares, a process without a labelled person and one without anybody
 included. What cannot agree is left out: batch statistics (batch norms are
-frozen) and random sampling of RoIs (all are taken).
+frozen, but for ProtoNorm) and random sampling of RoIs (all are taken).
 """
 
 import pytest
@@ -10,6 +10,7 @@ import torch
 from mmengine.registry import DefaultScope
 from torch.nn.parallel import DistributedDataParallel
 
+from mmps.models.layers import ProtoNorm
 from mmps.testing import build, demo_search_samples, training_loss
 
 from process_group import run_group
@@ -42,7 +43,9 @@ def train(rank, world_size, folder, name):
         torch.manual_seed(0)
         detector = build(TINY_METHODS[name]()).train()
     for module in detector.modules():
-        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+        if isinstance(
+            module, torch.nn.modules.batchnorm._BatchNorm
+        ) and not isinstance(module, ProtoNorm):
             module.eval()
             module.requires_grad_(False)
     model = Loss(detector)

@@ -85,7 +85,8 @@ def least_cosine(a, b):
 
 
 @pytest.fixture(
-    scope='module', params=['seqnet', 'nae', 'nae_plus', 'hoim', 'iidfc']
+    scope='module',
+    params=['seqnet', 'nae', 'nae_plus', 'hoim', 'iidfc', 'oimnetpp'],
 )
 def case(request):
     return Case(request.param)

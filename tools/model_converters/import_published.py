@@ -8,6 +8,7 @@ run.
 """
 
 import argparse
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,7 @@ def main() -> None:
     options = fit(imported, source)
     out = args.out or source.with_name(f'{imported.config}.pth')
     write(imported, source, out)
-    if left_out := [*imported.left_out, *other_content(checkpoint)]:
+    if left_out := [*unused(imported), *other_content(checkpoint)]:
         console.print(f'left out: {", ".join(left_out)}')
     console.print(f'{out}  {out.stat().st_size / 2**20:.1f} MiB')
     console.print(f'config: {" ".join([imported.config, *options])}')
@@ -156,6 +157,17 @@ def write(imported: Imported, source: Path, out: Path) -> None:
     )
     data = dict(state_dict=imported.state, meta=meta)
     write_whole(out, lambda file: torch.save(data, file))
+
+
+def unused(imported: Imported) -> list[str]:
+    """Weights that the config has no use for, by what they begin with."""
+    counts = Counter(
+        rule.source
+        for rule in imported.family.rules
+        for key in imported.left_out
+        if rule.target is None and key.startswith(rule.source)
+    )
+    return [f'{start}* ({count} weights)' for start, count in counts.items()]
 
 
 def other_content(checkpoint: Mapping[str, Any]) -> list[str]:

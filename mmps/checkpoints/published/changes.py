@@ -39,7 +39,8 @@ def person_deltas(group: Weights) -> Weights:
 def projection_level(level: int) -> Callable[[Weights], Weights]:
     """A linear layer and a batch norm as one level of LinearProjection.
 
-    Ours has no bias in front of a norm; the norm's mean takes it.
+    Ours has no bias in front of a norm; the norm's mean takes it if the
+    published layer has one.
 
     Args:
         level: Its index.
@@ -50,7 +51,8 @@ def projection_level(level: int) -> Callable[[Weights], Weights]:
         if weight.dim() == 2:
             weight = weight[:, :, None, None]
         norm = _without_wrapper(group, '1.')
-        norm['running_mean'] = norm['running_mean'] - group['0.bias']
+        if '0.bias' in group:
+            norm['running_mean'] = norm['running_mean'] - group['0.bias']
         named = {f'norms.{level}.{name}': x for name, x in norm.items()}
         return {f'levels.{level}.weight': weight, **named}
 

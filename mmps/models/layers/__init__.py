@@ -26,6 +26,7 @@ from .point_pooling import (
     PointFeatures,
 )
 from .projection import LinearProjection, UncertaintyGuidance
+from .proto_norm import ProtoNorm
 from .reid_features import ReIDFeatures
 from .reid_pooling import (
     BasePooling,
@@ -62,6 +63,7 @@ __all__ = [
     'PedestrianAttention',
     'PixelNormClassifier',
     'PointFeatures',
+    'ProtoNorm',
     'PrototypeGuidedAttention',
     'ReIDFeatures',
     'RoIAlignAggregation',

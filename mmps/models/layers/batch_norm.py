@@ -5,13 +5,15 @@ from torch import Tensor
 from torch.nn import SyncBatchNorm
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from .proto_norm import ProtoNorm
+
 
 def batch_norm(norm: _BatchNorm, x: Tensor) -> Tensor:
     """Apply a batch norm; one value per channel has no variance of its own.
 
     Such a batch, and an empty one, is normalised by the running statistics,
-    which stay as they are. Synchronised norm sees the other processes'
-    values and is left alone.
+    which stay as they are. Synchronised norms see the other processes'
+    values and are left alone.
 
     Args:
         norm: The layer.
@@ -21,7 +23,8 @@ def batch_norm(norm: _BatchNorm, x: Tensor) -> Tensor:
         The same shape.
     """
     values = x.numel() // x.size(1)
-    if not norm.training or values > 1 or isinstance(norm, SyncBatchNorm):
+    synchronised = isinstance(norm, (SyncBatchNorm, ProtoNorm))
+    if not norm.training or values > 1 or synchronised:
         return norm(x)
     return F.batch_norm(
         x,

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
+from mmcv.cnn import build_norm_layer
 from mmengine.model import BaseModule
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmps.registry import MODELS
 
@@ -26,7 +28,9 @@ class LinearProjection(BaseModule):
             last ones of those given. Defaults to 2048.
         embed_dims (int): Size of the embedding, shared out evenly to the
             levels. Defaults to 256.
-        norm (bool): Batch norm behind the linear layer. Defaults to True.
+        norm (bool | dict): Batch norm behind the linear layer, or the config
+            of another norm, such as ``dict(type='mmps.ProtoNorm')``. Defaults
+            to True.
         init_std (float, optional): Linear weights and the batch norm's scale
             start from a normal distribution of this width, as published
             (0.01). None keeps the scale at 1. Defaults to 0.01.
@@ -39,7 +43,7 @@ class LinearProjection(BaseModule):
         self,
         in_channels: int | Sequence[int] = 2048,
         embed_dims: int = 256,
-        norm: bool = True,
+        norm: bool | dict = True,
         init_std: float | None = 0.01,
     ) -> None:
         super().__init__()
@@ -54,11 +58,15 @@ class LinearProjection(BaseModule):
         self.embed_dims = embed_dims
         self.init_std = init_std
         width = embed_dims // len(in_channels)
+        if norm is True:
+            norm = dict(type='BN')
         self.levels = nn.ModuleList()
         self.norms = nn.ModuleList()
         for channels in in_channels:
             self.levels.append(nn.Conv2d(channels, width, 1, bias=not norm))
-            self.norms.append(nn.BatchNorm2d(width) if norm else None)
+            self.norms.append(
+                build_norm_layer(norm, width)[1] if norm else None
+            )
 
     def init_weights(self) -> None:
         """Start as published; see ``init_std``."""
@@ -68,7 +76,11 @@ class LinearProjection(BaseModule):
                 nn.init.normal_(module.weight, std=self.init_std or 0.01)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-            elif isinstance(module, nn.BatchNorm2d) and self.init_std:
+            elif (
+                isinstance(module, _BatchNorm)
+                and module.affine
+                and self.init_std
+            ):
                 nn.init.normal_(module.weight, std=self.init_std)
 
     def forward(self, levels: Sequence[Tensor]) -> Tensor:

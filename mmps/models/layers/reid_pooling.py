@@ -20,8 +20,8 @@ class BasePooling(nn.Module, metaclass=ABCMeta):
     Attributes:
         projected (bool): What :meth:`forward` reads. False: the RoI's maps,
             one call per level that the projection reads, whose vectors are
-            projected afterwards. True: the one projected map, whose vector
-            is the embedding; the projection then has one level.
+            projected afterwards. True: the projected map, whose vector is
+            the embedding.
     """
 
     projected = False

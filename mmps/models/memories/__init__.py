@@ -7,6 +7,7 @@ from .readout import MemoryReadout, needs_cosines
 from .update_rules import (
     AdaptiveMomentumUpdate,
     BaseUpdateRule,
+    LocalizationAwareUpdate,
     MomentumUpdate,
 )
 
@@ -17,6 +18,7 @@ __all__ = [
     'CircularQueue',
     'IdGroups',
     'IdentityMemory',
+    'LocalizationAwareUpdate',
     'MemoryReadout',
     'MomentumUpdate',
     'SelectiveRefreshQueue',

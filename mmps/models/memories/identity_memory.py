@@ -125,7 +125,7 @@ class IdentityMemory(nn.Module):
         self.configured_num_ids = num_ids
         self.embed_dims = embed_dims
         self.deferred = False
-        self._pending: list[tuple[Tensor, Tensor, Tensor | None]] = []
+        self._pending: list[tuple] = []
         self.unfilled = unfilled
         self.on_mismatch = on_mismatch
         self.update_rule = MODELS.build(
@@ -164,6 +164,11 @@ class IdentityMemory(nn.Module):
     def queue_size(self) -> int:
         """Number of queue slots Q."""
         return len(self.queue)
+
+    @property
+    def needs_ious(self) -> bool:
+        """Whether :meth:`update` needs the overlap of the people's boxes."""
+        return self.update_rule.needs_ious
 
     def _allocate_prototypes(self, num_ids: int) -> None:
         rows = self.prototypes
@@ -269,7 +274,11 @@ class IdentityMemory(nn.Module):
 
     @torch.no_grad()
     def update(
-        self, x: Tensor, person_ids: Tensor, background: Tensor | None = None
+        self,
+        x: Tensor,
+        person_ids: Tensor,
+        background: Tensor | None = None,
+        ious: Tensor | None = None,
     ) -> None:
         """Write one training step's embeddings, after the loss has read.
 
@@ -287,19 +296,28 @@ class IdentityMemory(nn.Module):
             person_ids: (N,) integer contiguous ids, -1 for unlabelled.
             background: (M, D) unit embeddings of background, not used
                 without a background queue. Defaults to None, which is none.
+            ious: (N,) overlap of the people's boxes with those they were
+                annotated with, for an update rule that needs them
+                (``needs_ious``). Defaults to None.
 
         Raises:
             RuntimeError: ``num_ids='auto'`` is not resolved.
             TypeError: ``person_ids`` are not integers.
-            ValueError: Wrong shapes or, on the CPU, an id above L - 1.
+            ValueError: Wrong shapes, no ``ious`` for a rule that needs them
+                or, on the CPU, an id above L - 1.
         """
         self._check(x, person_ids)
         if background is not None:
             self._check(background)
+        if self.needs_ious and (ious is None or len(ious) != len(x)):
+            raise ValueError(
+                f'IdentityMemory: {type(self.update_rule).__name__} needs '
+                f'the IoU of {len(x)} boxes; only SearchRoIHead gives them'
+            )
         if self.deferred:
-            self._pending.append((x.detach(), person_ids, background))
+            self._pending.append((x.detach(), person_ids, background, ious))
         else:
-            self._write(x, person_ids, background)
+            self._write(x, person_ids, background, ious)
 
     @torch.no_grad()
     def commit(self) -> None:
@@ -313,15 +331,24 @@ class IdentityMemory(nn.Module):
         self._pending = []
 
     def _write(
-        self, x: Tensor, person_ids: Tensor, background: Tensor | None
+        self,
+        x: Tensor,
+        person_ids: Tensor,
+        background: Tensor | None,
+        ious: Tensor | None,
     ) -> None:
         if self.background_size:
             self._update_background(
                 x[:0] if background is None else background
             )
-        x, person_ids = gather_samples(
-            x.detach().to(self.prototypes.dtype), person_ids.long()
-        )
+        x = x.detach().to(self.prototypes.dtype)
+        if self.needs_ious:
+            # They travel with the embeddings.
+            x = torch.cat((x, ious.to(x)[:, None]), 1)
+        x, person_ids = gather_samples(x, person_ids.long())
+        of_rule = {}
+        if self.needs_ious:
+            x, of_rule['ious'] = x[:, :-1], x[:, -1]
         with torch.autocast(x.device.type, enabled=False):
             usable = x.isfinite().all(1) & x.any(1)
             if self.queue_size:
@@ -341,6 +368,7 @@ class IdentityMemory(nn.Module):
                     x,
                     person_ids,
                     usable,
+                    **of_rule,
                 )
 
     def _update_background(self, x: Tensor) -> None:

@@ -21,7 +21,12 @@ class BaseUpdateRule(nn.Module, metaclass=ABCMeta):
     """Interface of the rules that move identity prototypes.
 
     A rule is a module, so buffers that it needs are saved with the memory.
+
+    Attributes:
+        needs_ious (bool): Whether it is called with ``ious``.
     """
+
+    needs_ious = False
 
     @abstractmethod
     def forward(
@@ -31,6 +36,7 @@ class BaseUpdateRule(nn.Module, metaclass=ABCMeta):
         x: Tensor,
         person_ids: Tensor,
         usable: Tensor,
+        ious: Tensor | None = None,
     ) -> None:
         """Apply one step's samples in place, in batch order.
 
@@ -45,6 +51,8 @@ class BaseUpdateRule(nn.Module, metaclass=ABCMeta):
                 unlabelled people, who must not act.
             usable: (N,) bool, False where x is zero or not finite; such
                 samples must not act.
+            ious: (N,) overlap of each sample's box with its person's, where
+                ``needs_ious``. Defaults to None.
         """
 
 
@@ -86,6 +94,7 @@ class MomentumUpdate(BaseUpdateRule):
         x: Tensor,
         person_ids: Tensor,
         usable: Tensor,
+        ious: Tensor | None = None,
     ) -> None:
         """See :meth:`BaseUpdateRule.forward`."""
         for groups in IdGroups.of_parts(
@@ -167,11 +176,7 @@ class AdaptiveMomentumUpdate(BaseUpdateRule):
                 "AdaptiveMomentumUpdate: reading must be 'equation' or "
                 f"'text', got {reading!r}"
             )
-        if max_repeats is not None and max_repeats < 1:
-            raise ValueError(
-                'AdaptiveMomentumUpdate: max_repeats must be None or at '
-                f'least 1, got {max_repeats}'
-            )
+        _check_max_repeats(type(self).__name__, max_repeats)
         self.temperature = temperature
         self.reading = reading
         self.max_repeats = max_repeats
@@ -183,6 +188,7 @@ class AdaptiveMomentumUpdate(BaseUpdateRule):
         x: Tensor,
         person_ids: Tensor,
         usable: Tensor,
+        ious: Tensor | None = None,
     ) -> None:
         """See :meth:`BaseUpdateRule.forward`."""
         groups = IdGroups(
@@ -219,4 +225,83 @@ class AdaptiveMomentumUpdate(BaseUpdateRule):
         return (
             f'temperature={self.temperature}, reading={self.reading!r}, '
             f'max_repeats={self.max_repeats}'
+        )
+
+
+@MODELS.register_module()
+class LocalizationAwareUpdate(BaseUpdateRule):
+    r"""Moving average with the share of a sample by its box (LOIM).
+
+    ``v <- L2((1 - s) v + s x)`` with s the IoU of the sample's box and its
+    person's, clamped: a well placed box says more. Several samples of one id
+    act one after another; an unfilled row takes its first sample.
+
+    Source: Lee et al., "OIMNet++: Prototypical Normalization and
+    Localization-aware Learning for Person Search", ECCV 2022, section 3.3;
+    the bounds are those of the published code.
+
+    Args:
+        low: Least share. Defaults to 0.7.
+        high: Greatest share, 1 - epsilon; a ground-truth box has it.
+            Defaults to 0.9.
+        max_repeats: As of :class:`AdaptiveMomentumUpdate`. Defaults to None.
+
+    Raises:
+        ValueError: An argument is out of range.
+    """
+
+    needs_ious = True
+
+    def __init__(
+        self,
+        low: float = 0.7,
+        high: float = 0.9,
+        max_repeats: int | None = None,
+    ) -> None:
+        super().__init__()
+        if not 0 < low <= high < 1:
+            raise ValueError(
+                'LocalizationAwareUpdate: expected 0 < low <= high < 1, got '
+                f'low={low}, high={high}'
+            )
+        _check_max_repeats(type(self).__name__, max_repeats)
+        self.low, self.high = low, high
+        self.max_repeats = max_repeats
+
+    def forward(
+        self,
+        prototypes: Tensor,
+        filled: Tensor,
+        x: Tensor,
+        person_ids: Tensor,
+        usable: Tensor,
+        ious: Tensor | None = None,
+    ) -> None:
+        """See :meth:`BaseUpdateRule.forward`."""
+        share = ious.to(x).clamp(self.low, self.high)
+        groups = IdGroups(
+            torch.cat((x, share[:, None]), 1),
+            person_ids,
+            usable,
+            len(prototypes),
+            self.max_repeats,
+        )
+        v = prototypes.index_select(0, groups.rows)
+        for sample, active in groups.rounds():
+            moved = torch.lerp(v, sample[:, :-1], sample[:, -1:])
+            v = torch.where(active, F.normalize(moved), v)
+        groups.write(prototypes, filled, v)
+
+    def extra_repr(self) -> str:
+        """Options shown by ``print``."""
+        return (
+            f'low={self.low}, high={self.high}, max_repeats={self.max_repeats}'
+        )
+
+
+def _check_max_repeats(owner: str, max_repeats: int | None) -> None:
+    if max_repeats is not None and max_repeats < 1:
+        raise ValueError(
+            f'{owner}: max_repeats must be None or at least 1, got '
+            f'{max_repeats}'
         )

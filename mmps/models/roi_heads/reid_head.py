@@ -168,6 +168,7 @@ class ReIDHead(BaseModule):
         person_ids: Tensor,
         readout: MemoryReadout,
         background: Tensor | None = None,
+        ious: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Losses of people; then the memory is updated.
 
@@ -178,6 +179,8 @@ class ReIDHead(BaseModule):
             readout: The memory's answer to the people (:meth:`read`).
             background: (M,) indices of the RoIs that are background, for a
                 memory with a queue of them. Defaults to None.
+            ious: (P,) overlap of the people's RoIs with their annotated
+                boxes, for a memory that needs them. Defaults to None.
 
         Returns:
             ``loss_reid``, and ``loss_kl`` and ``loss_attention`` where
@@ -211,5 +214,6 @@ class ReIDHead(BaseModule):
             vectors[people],
             person_ids,
             None if background is None else vectors[background],
+            ious,
         )
         return losses

@@ -1,6 +1,7 @@
 """A RoI head that detects people and embeds them."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from mmdet.models.roi_heads import BaseRoIHead
@@ -8,7 +9,7 @@ from mmdet.models.task_modules.samplers import SamplingResult
 from mmdet.models.utils import unpack_gt_instances
 from mmdet.registry import TASK_UTILS
 from mmdet.structures import SampleList
-from mmdet.structures.bbox import bbox2roi, get_box_tensor
+from mmdet.structures.bbox import bbox2roi, bbox_overlaps, get_box_tensor
 from mmdet.utils import InstanceList
 from mmengine.model import ModuleList
 from mmengine.structures import InstanceData
@@ -16,6 +17,11 @@ from torch import Tensor
 
 from mmps.registry import MODELS
 
+from ..layers.proto_norm import (
+    has_proto_norm,
+    prototype_weights,
+    weighted_norms,
+)
 from ..layers.reid_features import ReIDFeatures
 from ..memories import needs_cosines
 from ..utils import for_roi_align
@@ -191,9 +197,13 @@ class SearchRoIHead(RoIPredictionMixin, BaseRoIHead):
         for stage in range(self.num_stages):
             samples = self._sample(stage, proposals, *truth[:2])
             rois = bbox2roi([s.priors for s in samples])
-            maps = self.roi_maps(stage, x, rois)
             is_last = stage == self.num_stages - 1
-            reid = self.embed(maps) if is_last else None
+            people, person_ids, background = _people_and_background(
+                samples, truth[0]
+            )
+            with self._identities(stage, len(rois), people, person_ids):
+                maps = self.roi_maps(stage, x, rois)
+                reid = self.embed(maps) if is_last else None
             scores, deltas = self.detect(stage, maps, reid)
             head = self.bbox_head[stage]
             found = head.loss_and_target(
@@ -221,20 +231,31 @@ class SearchRoIHead(RoIPredictionMixin, BaseRoIHead):
                         InstanceData(bboxes=rois.new_zeros(0, 4))
                         for _ in samples
                     ]
-        people, person_ids, background = _people_and_background(
-            samples, truth[0]
-        )
+        ious = _overlaps(samples, rois[people, 1:])
         readout = self.reid_head.read(
             reid, people, shared=needs_cosines(self.shallow)
         )
         if self.shallow is not None:
             losses.update(
-                self.shallow.loss(x, rois[people], person_ids, readout)
+                self.shallow.loss(x, rois[people], person_ids, readout, ious)
             )
         losses.update(
-            self.reid_head.loss(reid, people, person_ids, readout, background)
+            self.reid_head.loss(
+                reid, people, person_ids, readout, background, ious
+            )
         )
         return losses
+
+    def _identities(
+        self, stage: int, count: int, people: Tensor, person_ids: Tensor
+    ) -> AbstractContextManager:
+        """Where norms by person are used, tell them whose RoIs they get."""
+        modules = [*self.shared_heads[stage : stage + 1], self.reid_head]
+        if not has_proto_norm(modules):
+            return nullcontext()
+        num_ids = self.reid_head.memory.num_ids
+        weights = prototype_weights(count, people, person_ids, num_ids)
+        return weighted_norms(modules, weights)
 
     def _sample(
         self,
@@ -284,6 +305,14 @@ class SearchRoIHead(RoIPredictionMixin, BaseRoIHead):
                 )
                 rois = torch.cat((rois[:, :1], get_box_tensor(boxes)), 1)
         return scores, deltas, reid.embeddings
+
+
+def _overlaps(samples: Sequence[SamplingResult], boxes: Tensor) -> Tensor:
+    """IoU of people's RoIs with their annotated boxes, in the same order."""
+    truth = [
+        s.pos_gt_bboxes[s.pos_is_gt.argsort(stable=True)] for s in samples
+    ]
+    return bbox_overlaps(boxes, torch.cat(truth), is_aligned=True)
 
 
 def _people_and_background(

@@ -146,6 +146,7 @@ class ShallowBranch(BaseModule):
         rois: Tensor,
         person_ids: Tensor,
         deep: MemoryReadout,
+        ious: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Losses of people; then the memory is updated.
 
@@ -155,6 +156,7 @@ class ShallowBranch(BaseModule):
             person_ids: (P,) contiguous ids, -1 for unlabelled.
             deep: The deep memory's answer to the same people, as it was
                 before this step's update.
+            ious: (P,) as of :meth:`ReIDHead.loss`. Defaults to None.
 
         Returns:
             ``loss_shallow_*`` as of the re-id head, and ``loss_distill``.
@@ -167,7 +169,7 @@ class ShallowBranch(BaseModule):
         losses = {
             name.replace('loss_', 'loss_shallow_', 1): value
             for name, value in self.reid_head.loss(
-                features, people, person_ids, readout
+                features, people, person_ids, readout, ious=ious
             ).items()
         }
         if self.loss_distill is not None:

@@ -158,14 +158,14 @@ def test_memory_gets_people_with_their_ids_and_the_rest_as_background():
     """Annotated boxes are an image's last people, as in published code."""
     model = freeze_norm(make(reid_head=dict(memory=dict(background_size=6))))
     head, seen = model.roi_head, {}
-    head.reid_head.memory.update = lambda x, ids, background: seen.update(
-        x=x, ids=ids, background=background
+    head.reid_head.memory.update = lambda x, ids, background, ious: (
+        seen.update(x=x, ids=ids, background=background, ious=ious)
     )
     sampled = spy_on_samples(head)
     inputs, samples = demo_search_samples((3, 0, 2), SIZE)
     model.loss(inputs, samples)
     x = model.extract_feat(inputs)
-    want = dict(x=[], ids=[], background=[])
+    want = dict(x=[], ids=[], background=[], ious=[])
     annotated = 0
     for image, (result, sample) in enumerate(zip(sampled[0], samples)):
         last = []
@@ -183,13 +183,15 @@ def test_memory_gets_people_with_their_ids_and_the_rest_as_background():
             else:
                 want['x'].append(vector)
                 want['ids'].append(person)
+                want['ious'].append(overlap.max())
         annotated += len(last)
         want['x'].extend(vector for vector, _ in last)
         want['ids'].extend(person for _, person in last)
+        want['ious'].extend(torch.ones(len(last)))
     # Both kinds of people are there.
     assert 0 < annotated < len(want['ids'])
     assert seen['ids'].tolist() == want['ids']
-    for name in ('x', 'background'):
+    for name in ('x', 'background', 'ious'):
         torch.testing.assert_close(seen[name], torch.stack(want[name]))
 
 
@@ -692,7 +694,7 @@ def test_memory_takes_the_mean_and_the_loss_the_sample():
     )
     reid = model.roi_head.reid_head
     seen = {}
-    reid.memory.update = lambda x, ids, background=None: seen.update(x=x)
+    reid.memory.update = lambda x, *_: seen.update(x=x)
     real = reid.forward
 
     def spy(*args, **kwargs):

@@ -1,0 +1,18 @@
+# OIMNet++ as its published code tests it on PRW, for its checkpoints.
+_base_ = [
+    '../_base_/models/oimnetpp_r50_c4.py',
+    '../_base_/datasets/prw_torchvision.py',
+    '../_base_/schedules/schedule_oimnetpp_prw.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(
+    rpn_head=dict(
+        # 8, 16 and 32 pixels, a quarter of what people are wide.
+        anchor_generator=dict(
+            type='mmps.TorchvisionAnchorGenerator', scales=[0.5, 1, 2]
+        )
+    ),
+    roi_head=dict(reid_head=dict(memory=_base_.prw_memory)),
+    test_cfg=dict(rcnn=dict(score_thr=0.5)),
+)
