@@ -3,9 +3,13 @@
 from .family import Family
 from .hoim import HOIM, IIDFC
 from .nae import NAE, NAE_PLUS, NAE_PLUS_FUSED
+from .pcnet_release import PCNET, PCNET_LIGHT, PCNET_MULTI
 from .seqnet import SEQNET
 
 FAMILIES: dict[str, Family] = {
     family.name: family
-    for family in (SEQNET, NAE, NAE_PLUS, NAE_PLUS_FUSED, HOIM, IIDFC)
+    for family in (
+        *(SEQNET, NAE, NAE_PLUS, NAE_PLUS_FUSED, HOIM, IIDFC),
+        *(PCNET, PCNET_LIGHT, PCNET_MULTI),
+    )
 }
