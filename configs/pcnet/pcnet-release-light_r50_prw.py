@@ -9,7 +9,8 @@ model = dict(
 
 test_pipeline = [
     dict(type='mmps.LoadFrame'),
-    dict(type='mmdet.Resize', scale=(1333, 800), keep_ratio=True),
+    dict(type='mmps.ClipQueryBoxes', last_pixel=True),
+    dict(type='mmps.ShortEdgeResize', scale=(1333, 800)),
     dict(type='mmps.LoadPersonAnnotations'),
     dict(type='mmps.PackPersonSearchInputs'),
 ]

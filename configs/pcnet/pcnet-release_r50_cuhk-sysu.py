@@ -2,9 +2,12 @@
 _base_ = 'pcnet_r50_cuhk-sysu.py'
 
 model = dict(
+    data_preprocessor=dict(mean=[102.9801, 115.9465, 122.7717]),
     # Statistics of batch norm stay, its weights and biases learn.
     backbone=dict(norm_cfg=dict(requires_grad=True)),
     bbox_head=dict(
+        anchor_generator=dict(type='mmps.DetectronAnchorGenerator'),
+        inclusive_boxes=True,
         bbox_coder=dict(target_stds=[0.1, 0.1, 0.2, 0.2]),
         feat_channels=64,
         shared_tower=True,
@@ -26,6 +29,7 @@ model = dict(
     test_cfg=dict(
         nms=dict(iou_threshold=0.7),
         average_iou_thr=0.6,
+        average_skip=31,
         query_average_iou_thr=0.5,
     ),
 )
@@ -35,12 +39,21 @@ train_pipeline = [
     dict(type='mmps.LoadPersonAnnotations'),
     dict(
         type='RandomChoiceResize',
-        resize_type='mmdet.Resize',
+        resize_type='mmps.ShortEdgeResize',
         scales=[(1500, side) for side in (500, 600, 700, 800, 900)],
-        keep_ratio=True,
     ),
     dict(type='mmdet.RandomFlip', prob=0.5),
     dict(type='mmps.FilterPersonAnnotations', min_size=(1, 1)),
     dict(type='mmps.PackPersonSearchInputs'),
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+
+test_pipeline = [
+    dict(type='mmps.LoadFrame'),
+    dict(type='mmps.ClipQueryBoxes', last_pixel=True),
+    dict(type='mmps.ShortEdgeResize', scale=(1333, 800)),
+    dict(type='mmps.LoadPersonAnnotations'),
+    dict(type='mmps.PackPersonSearchInputs'),
+]
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = val_dataloader

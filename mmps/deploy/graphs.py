@@ -67,10 +67,8 @@ class OneStageGraph(SearchGraph):
             dense.scores[:, 0].split([s.numel() for s in scores]),
             cfg.get('nms_pre', 1000),
         )
-        boxes = head.bbox_coder.decode(
-            dense.priors[kept],
-            dense.deltas[kept],
-            max_shape=self.sample.img_shape,
+        boxes = head.decode(
+            dense.priors[kept], dense.deltas[kept], self.sample.img_shape
         )
         scores = dense.scores[kept, 0]
         chosen, valid = select(boxes, scores, cfg)
@@ -79,14 +77,17 @@ class OneStageGraph(SearchGraph):
         threshold = cfg.get('average_iou_thr')
         if threshold is not None:
             # Only what is above the threshold of scores is a neighbour.
-            far = (scores <= cfg.get('score_thr', 0))[:, None]
+            near = scores > cfg.get('score_thr', 0)
             own = average_neighbours(
                 own,
                 found,
                 dense.feats[kept],
-                boxes.masked_fill(far, 0),
+                boxes.masked_fill(~near[:, None], 0),
                 threshold,
+                cfg.get('average_skip', 0),
+                near.sum(),
             )
+        found = head.to_given(found)
         (embeddings,) = head.embed([own], [found], feats)
         return found, scores[chosen], embeddings, valid
 

@@ -123,6 +123,22 @@ def test_average_over_neighbours_above_the_threshold(make):
     assert 0 < assert_equal(model) < len(scores)
 
 
+@pytest.mark.parametrize('share', [0.9, 0.3])
+def test_what_the_release_of_pcnet_does(make, share):
+    """Boxes below the threshold are not among those left out either."""
+    model = make(
+        'pcnet/pcnet-light',
+        **options('pcnet'),
+        **{'bbox_head.inclusive_boxes': True},
+    )
+    head = model.bbox_head
+    head.test_cfg.update(average_iou_thr=0.05, average_skip=31)
+    scores = predict(model, pictures(1, SIZE)[0])[1]
+    head.test_cfg.score_thr = float(np.quantile(scores, 1 - share))
+    head.test_cfg.max_per_img = 20
+    assert 0 < assert_equal(model) <= 20
+
+
 def test_smallest_box(make):
     model = make('pcnet/pcnet-light', **options('pcnet'))
     before = assert_equal(model)

@@ -31,7 +31,11 @@ def model_of(kind):
     if kind == 'pyramid':
         return lively(pyramid())
     stage = '' if kind.startswith('pcnet') else 'rcnn.'
+    kind, _, release = kind.partition(' ')
     model = detector(kind, **{f'test_cfg.{stage}score_thr': 0.0})
+    if release:
+        model.bbox_head.inclusive_boxes = True
+        model.bbox_head.test_cfg.average_skip = 31
     head = getattr(model, 'roi_head', None) or model.bbox_head
     head.test_cfg.score_thr = float(predict(model, GREY)[1].max()) + 1e-5
     return model
@@ -140,7 +144,13 @@ def test_given_boxes(query, num):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    'kind', ['ugas/ugas-seqnet', 'pcnet/pcnet-multi', 'pyramid']
+    'kind',
+    [
+        'ugas/ugas-seqnet',
+        'pcnet/pcnet-multi',
+        'pcnet/pcnet-light as released',
+        'pyramid',
+    ],
 )
 def test_other_methods(kind, tmp_path):
     """Two stages and a shallow branch; several anchors; several levels."""

@@ -20,7 +20,12 @@ from torch import Tensor
 
 from mmps import __version__
 from mmps.apis.shipped_models import build_model
-from mmps.checkpoints.published import FAMILIES, Imported, convert
+from mmps.checkpoints.published import (
+    FAMILIES,
+    Imported,
+    convert,
+    recognise,
+)
 from mmps.checkpoints.published.family import ROWS
 from mmps.checkpoints.reading import (
     CONTAINERS,
@@ -85,6 +90,9 @@ def main() -> None:
         f'{source}: {imported.family.title} on {imported.dataset}, '
         f'{len(weights)} weights'
     )
+    others = [f.name for f in recognise(weights) if f != imported.family]
+    if others:
+        console.print(f'as well, with --family: {", ".join(others)}')
     options = fit(imported, source)
     out = args.out or source.with_name(f'{imported.config}.pth')
     write(imported, source, out)

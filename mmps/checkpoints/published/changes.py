@@ -118,3 +118,8 @@ def without_eps(eps: float) -> Callable[[Weights], Weights]:
         return {**group, 'running_var': variance}
 
     return change
+
+
+def as_numbers(group: Weights) -> Weights:
+    """Vectors of one number as tensors without an axis."""
+    return {rest: value.squeeze() for rest, value in group.items()}

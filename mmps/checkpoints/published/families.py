@@ -4,17 +4,13 @@ from .family import Family
 from .hoim import HOIM, IIDFC
 from .nae import NAE, NAE_PLUS, NAE_PLUS_FUSED
 from .oimnetpp import OIMNETPP
+from .pcnet_release import PCNET, PCNET_LIGHT, PCNET_MULTI
 from .seqnet import SEQNET
 
 FAMILIES: dict[str, Family] = {
     family.name: family
     for family in (
-        SEQNET,
-        NAE,
-        NAE_PLUS,
-        NAE_PLUS_FUSED,
-        HOIM,
-        IIDFC,
-        OIMNETPP,
+        *(SEQNET, NAE, NAE_PLUS, NAE_PLUS_FUSED, HOIM, IIDFC, OIMNETPP),
+        *(PCNET, PCNET_LIGHT, PCNET_MULTI),
     )
 }

@@ -81,6 +81,8 @@ def apply_rules(
 ) -> tuple[Weights, list[str]]:
     """Apply a table to a state dict that it knows completely.
 
+    Where two rules give the same weight, the later one of the table holds.
+
     Args:
         state: The published weights.
         rules: A table.
@@ -93,7 +95,8 @@ def apply_rules(
     """
     found, left_out = sort_keys(state, rules)
     converted: Weights = {}
-    for rule, keys in found.items():
+    for rule in filter(found.__contains__, rules):
+        keys = found[rule]
         if rule.target is None:
             left_out += keys
             continue

@@ -1,15 +1,20 @@
 """Transforms that keep boxes, labels and person ids in step."""
 
-from .annotations import FilterPersonAnnotations, LoadPersonAnnotations
+from .annotations import (
+    ClipQueryBoxes,
+    FilterPersonAnnotations,
+    LoadPersonAnnotations,
+)
 from .formatting import PackPersonSearchInputs
 from .loading import LoadFrame
 from .person_crop import PersonRandomCrop
 from .photometric import ChannelGain, Downscale
-from .resizing import TorchvisionResize
+from .resizing import ShortEdgeResize, TorchvisionResize
 from .wrappers import KeepPersonIds
 
 __all__ = [
     'ChannelGain',
+    'ClipQueryBoxes',
     'Downscale',
     'FilterPersonAnnotations',
     'KeepPersonIds',
@@ -17,5 +22,6 @@ __all__ = [
     'LoadPersonAnnotations',
     'PackPersonSearchInputs',
     'PersonRandomCrop',
+    'ShortEdgeResize',
     'TorchvisionResize',
 ]

@@ -44,3 +44,40 @@ class TorchvisionResize(Resize):
         results['img_shape'] = new_height, new_width
         results['scale_factor'] = new_width / width, new_height / height
         results['keep_ratio'] = True
+
+
+@TRANSFORMS.register_module()
+class ShortEdgeResize(Resize):
+    """Resize as maskrcnn-benchmark does.
+
+    The short edge becomes the shorter side of ``scale``, or, where the long
+    edge would exceed the longer one, what is left of it, rounded. The long
+    edge follows in proportion, rounded down, where mmdet's Resize with
+    ``keep_ratio`` rounds both. Pixels are averaged over the area that they
+    come from (pillow's bilinear filter), where OpenCV samples four of them.
+
+    Args:
+        scale: Longest and shortest allowed edge, in any order.
+        backend: 'pillow' or 'cv2'. Defaults to 'pillow'.
+        **kwargs: See mmdet's Resize; ``keep_ratio`` is always meant.
+    """
+
+    def __init__(
+        self, scale: tuple[int, int], backend: str = 'pillow', **kwargs
+    ) -> None:
+        super().__init__(scale=scale, backend=backend, **kwargs)
+
+    def _resize_img(self, results: dict) -> None:
+        """Resize the image, and leave its size in ``results['scale']``."""
+        height, width = results['img'].shape[:2]
+        results['scale'] = self._size(width, height)
+        super()._resize_img(results)
+
+    def _size(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height of the resized image."""
+        short, long = sorted((width, height))
+        target, limit = sorted(self.scale)
+        if long / short * target > limit:
+            target = round(limit * short / long)
+        edges = (target, target * long // short)
+        return edges if width < height else edges[::-1]

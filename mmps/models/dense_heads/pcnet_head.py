@@ -10,6 +10,7 @@ from mmdet.models.task_modules.samplers import SamplingResult
 from mmdet.models.utils import images_to_levels, multi_apply
 from mmdet.structures.bbox import cat_boxes, get_box_tensor
 from mmdet.utils import InstanceList, OptConfigType, OptInstanceList
+from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from mmps.registry import MODELS
@@ -58,6 +59,12 @@ class PCNetHead(DensePredictionMixin, RetinaHead):
         reid_average (str): The re-id loss is divided by the number of
             'positives' (eq. 14) or 'labelled' positives (the release).
             Defaults to 'positives'.
+        inclusive_boxes (bool): Boxes that come in, annotated and of queries,
+            and those of detections that go out end at the last pixel inside,
+            as maskrcnn-benchmark's and PCNet's release's do, and not at the
+            edge behind it. Anchors and deltas take them one pixel further to
+            the right and down; the aggregation takes them as they are.
+            Defaults to False.
         **kwargs: See mmdet's RetinaHead.
 
     For ``test_cfg`` see :class:`DensePredictionMixin`.
@@ -81,6 +88,7 @@ class PCNetHead(DensePredictionMixin, RetinaHead):
         loss_tri: OptConfigType = None,
         reid_norm_cfg: OptConfigType = None,
         reid_average: str = 'positives',
+        inclusive_boxes: bool = False,
         **kwargs,
     ) -> None:
         _check_choice('reid_from', reid_from, ('neck', 'cls', 'reg'))
@@ -128,6 +136,7 @@ class PCNetHead(DensePredictionMixin, RetinaHead):
             )
         self.loss_tri = MODELS.build(loss_tri) if loss_tri else None
         self.reid_average = reid_average
+        self.inclusive_boxes = inclusive_boxes
         self.reid_norm = self.own_norm = None
         if reid_norm_cfg is not None:
             self.reid_norm = build_norm_layer(reid_norm_cfg, embed_dims)[1]
@@ -233,7 +242,7 @@ class PCNetHead(DensePredictionMixin, RetinaHead):
         *targets, avg_factor, samples = self.get_targets(
             anchors,
             valid,
-            batch_gt_instances,
+            [self._from_given(truth) for truth in batch_gt_instances],
             batch_img_metas,
             batch_gt_instances_ignore=batch_gt_instances_ignore,
             return_sampling_results=True,
@@ -262,6 +271,13 @@ class PCNetHead(DensePredictionMixin, RetinaHead):
                 batch_gt_instances,
             ),
         )
+
+    def _from_given(self, instances: InstanceData) -> InstanceData:
+        """Annotated people with boxes as anchors and deltas mean them."""
+        if not self.inclusive_boxes:
+            return instances
+        boxes = self.from_given(get_box_tensor(instances.bboxes))
+        return InstanceData(**{**dict(instances.items()), 'bboxes': boxes})
 
     def positive_locations(
         self, labels: Sequence[Tensor], samples: Sequence[SamplingResult]
@@ -292,7 +308,9 @@ class PCNetHead(DensePredictionMixin, RetinaHead):
     ) -> dict:
         """Losses on positive locations (:meth:`positive_locations`)."""
         image, anchor = positives
-        boxes = torch.cat([get_box_tensor(s.pos_gt_bboxes) for s in samples])
+        boxes = self.to_given(
+            torch.cat([get_box_tensor(s.pos_gt_bboxes) for s in samples])
+        )
         person_ids = torch.cat(
             [
                 gt.person_ids[sample.pos_assigned_gt_inds]
@@ -359,8 +377,8 @@ class PCNetHead(DensePredictionMixin, RetinaHead):
     def _anchor_geometry(self, feats: list[Tensor]) -> Tensor:
         """(anchors, 3): centre x, y and stride, in input pixels."""
         strides = [s[0] for s in self.prior_generator.strides]
-        offset = self.prior_generator.center_offset
-        centres = location_centres(feats, strides, offset)
+        # Of the cells that are sampled, wherever the anchors' centres are.
+        centres = location_centres(feats, strides, 0.5)
         # One by one: a tensor of them would wait for the device.
         stride = torch.cat(
             [

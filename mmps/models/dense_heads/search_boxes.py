@@ -23,6 +23,8 @@ def average_neighbours(
     neighbour_feats: Tensor,
     neighbour_boxes: Tensor,
     iou_thr: float,
+    skip: int = 0,
+    num_neighbours: Tensor | int | None = None,
 ) -> Tensor:
     """Mean feature of the neighbours that overlap each box.
 
@@ -33,11 +35,29 @@ def average_neighbours(
         neighbour_feats (Tensor): (m, C).
         neighbour_boxes (Tensor): (m, 4).
         iou_thr (float): IoU that makes a neighbour.
+        skip (int): So many of them, those that overlap a box least, are not
+            its neighbours; the best one always may be. Defaults to 0.
+        num_neighbours (Tensor | int, optional): How many of them count for
+            ``skip``; the others overlap nothing. Defaults to None, all.
 
     Returns:
         Tensor: (n, C), fp32.
     """
-    near = (bbox_overlaps(boxes, neighbour_boxes) >= iou_thr).float()
+    overlaps = bbox_overlaps(boxes, neighbour_boxes)
+    near = overlaps >= iou_thr
+    if skip and overlaps.size(1):
+        if num_neighbours is None:
+            num_neighbours = overlaps.size(1)
+        least = _descending(overlaps, num_neighbours - skip)
+        near = near & (overlaps >= least)
+    near = near.float()
     count = near.sum(1, keepdim=True)
     mean = near @ neighbour_feats.float() / count.clamp(min=1)
     return torch.where(count > 0, mean, own.float())
+
+
+def _descending(values: Tensor, rank: Tensor | int) -> Tensor:
+    """(n, 1): the value of a rank in each row of (n, m), 1 the largest."""
+    rank = torch.as_tensor(rank, device=values.device).clamp(min=1)
+    ordered = values.sort(1, descending=True).values
+    return ordered.index_select(1, rank.view(1) - 1)

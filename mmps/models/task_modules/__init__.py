@@ -1,5 +1,8 @@
 """Parts of heads that have no weights."""
 
-from .prior_generators import TorchvisionAnchorGenerator
+from .prior_generators import (
+    DetectronAnchorGenerator,
+    TorchvisionAnchorGenerator,
+)
 
-__all__ = ['TorchvisionAnchorGenerator']
+__all__ = ['DetectronAnchorGenerator', 'TorchvisionAnchorGenerator']

@@ -10,6 +10,7 @@ from mmdet.structures.bbox import HorizontalBoxes
 from mmps.datasets import PRWDataset
 from mmps.datasets.transforms import (
     ChannelGain,
+    ClipQueryBoxes,
     Downscale,
     FilterPersonAnnotations,
     LoadPersonAnnotations,
@@ -261,3 +262,15 @@ def test_downscale_of_whole_factors_averages_blocks():
 def test_downscale_factor_out_of_range(factor):
     with pytest.raises(ValueError, match='Downscale: factor is'):
         Downscale(factor)
+
+
+@pytest.mark.parametrize('last_pixel', [False, True])
+def test_queries_are_cut_at_the_frame(last_pixel):
+    boxes = np.array([[-3, 4, 30.5, 99], [2, -1, 50, 40]], np.float32)
+    frame = dict(ori_shape=(40, 50), query_bboxes=boxes.copy())
+    got = ClipQueryBoxes(last_pixel).transform(frame)['query_bboxes']
+    inside = 1 if last_pixel else 0
+    want = [[0, 4, 30.5, 40 - inside], [2, 0, 50 - inside, 40 - inside]]
+    assert got.tolist() == want
+    assert got.dtype == np.float32
+    assert ClipQueryBoxes().transform({}) == {}

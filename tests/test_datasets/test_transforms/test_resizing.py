@@ -1,4 +1,4 @@
-"""Resizing against torch's own interpolation."""
+"""Resizing against other frameworks: torch's interpolation, pillow's."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,10 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
+from mmdet.structures.bbox import HorizontalBoxes
+from PIL import Image
 
+from mmps.datasets.transforms import ShortEdgeResize
 from mmps.registry import TRANSFORMS
 
 
@@ -52,3 +55,62 @@ def test_pixels_are_those_of_interpolate(size, scale):
         found['img'], want[0].permute(1, 2, 0), atol=0.02
     )
     assert found['scale_factor'] == (width / size[1], height / size[0])
+
+
+def published_size(width, height, short, long):
+    """Step by step."""
+    if max(width, height) / min(width, height) * short > long:
+        short = int(round(long * min(width, height) / max(width, height)))
+    if width < height:
+        return short, int(short * height / width)
+    return int(short * width / height), short
+
+
+@pytest.mark.parametrize('scale', [(1500, 900), (800, 1333), (500, 288)])
+def test_sizes_are_those_published(scale):
+    resize = ShortEdgeResize(scale)
+    rng = np.random.default_rng(0)
+    sizes = [(1920, 1080), (720, 576), (600, 800), (900, 900)]
+    sizes += rng.integers(100, 2000, (200, 2)).tolist()
+    for width, height in sizes:
+        want = published_size(width, height, min(scale), max(scale))
+        assert resize._size(width, height) == want
+    # Where mmdet has 1125 x 844 and 1500 x 844.
+    resize = ShortEdgeResize((1500, 900))
+    assert resize._size(801, 600) == (1201, 900)
+    assert resize._size(1920, 1080) == (1500, 844)
+
+
+def test_pixels_are_pillows_and_boxes_follow():
+    rng = np.random.default_rng(1)
+    image = rng.integers(0, 256, (61, 47, 3), dtype=np.uint8)
+    boxes = np.array([[4.0, 6.0, 40.0, 60.0]])
+    got = ShortEdgeResize((40, 23)).transform(
+        dict(img=image, gt_bboxes=HorizontalBoxes(boxes))
+    )
+    want = Image.fromarray(image).resize((23, 29), Image.Resampling.BILINEAR)
+    np.testing.assert_array_equal(got['img'], np.array(want))
+    assert got['img_shape'] == (29, 23)
+    assert got['scale_factor'] == (23 / 47, 29 / 61)
+    factors = [23 / 47, 29 / 61] * 2
+    np.testing.assert_allclose(
+        got['gt_bboxes'].numpy(), boxes * factors, rtol=1e-6
+    )
+    sampled = ShortEdgeResize((40, 23), backend='cv2').transform(
+        dict(img=image)
+    )
+    assert sampled['img'].shape == got['img'].shape
+    assert (sampled['img'] != got['img']).any()
+
+
+def test_one_of_several_scales():
+    choice = TRANSFORMS.build(
+        dict(
+            type='RandomChoiceResize',
+            resize_type='mmps.ShortEdgeResize',
+            scales=[(60, 20), (60, 30)],
+        )
+    )
+    image = np.zeros((50, 71, 3), np.uint8)
+    sizes = {choice(dict(img=image))['img_shape'] for _ in range(30)}
+    assert sizes == {(20, 28), (30, 42)}

@@ -4,10 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from mmdet.structures.bbox import bbox_overlaps
-from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 
-import mmps.models  # noqa: F401
 from mmps.registry import MODELS, TASK_UTILS
 from mmps.testing import (
     HALF_DTYPES,
@@ -15,83 +13,15 @@ from mmps.testing import (
     demo_search_samples,
 )
 
-DIMS, SIZE = 8, (128, 160)
-ASSIGNER = dict(
-    type='mmdet.MaxIoUAssigner',
-    pos_iou_thr=0.5,
-    neg_iou_thr=0.4,
-    min_pos_iou=0,
-    ignore_iof_thr=-1,
-)
-
-
-def head_cfg(**kwargs):
-    cfg = dict(
-        type='mmps.PCNetHead',
-        in_channels=8,
-        embed_dims=DIMS,
-        feat_channels=8,
-        stacked_convs=1,
-        anchor_generator=dict(
-            type='mmdet.AnchorGenerator',
-            scales=[4],
-            ratios=[2.6],
-            center_offset=0.5,
-            strides=[8, 16],
-        ),
-        bbox_coder=dict(
-            type='mmdet.DeltaXYWHBBoxCoder', target_stds=[0.1, 0.1, 0.2, 0.2]
-        ),
-        loss_cls=dict(type='mmdet.FocalLoss', use_sigmoid=True),
-        loss_bbox=dict(type='mmdet.SmoothL1Loss', beta=0.11),
-        point_pooling=dict(
-            type='mmps.ContextualPointPooling', offset_channels=8
-        ),
-        aggregation=dict(type='mmps.CrossScaleAggregation'),
-        memory=dict(type='mmps.IdentityMemory', num_ids=6, queue_size=4),
-        loss_reid=dict(type='mmps.OIMLoss'),
-        loss_dist=dict(type='mmps.DistanceLoss'),
-        loss_tri=dict(type='mmps.PCNetTripletLoss'),
-        train_cfg=dict(assigner=ASSIGNER, allowed_border=-1, pos_weight=-1),
-        test_cfg=dict(
-            nms_pre=100,
-            score_thr=0.0,
-            nms=dict(type='nms', iou_threshold=0.5),
-            max_per_img=10,
-        ),
-    )
-    cfg.update(kwargs)
-    return ConfigDict(cfg)
-
-
-def make_head(**kwargs):
-    torch.manual_seed(0)
-    head = MODELS.build(head_cfg(**kwargs))
-    head.init_weights()
-    # Predictions that differ, so that the best box is never a tie.
-    torch.nn.init.normal_(head.retina_reg.weight, std=0.3)
-    torch.nn.init.normal_(head.retina_cls.weight, std=0.3)
-    generator = torch.Generator().manual_seed(3)
-    prototypes = torch.randn(6, DIMS, generator=generator)
-    head.memory.update(F.normalize(prototypes, dim=1), torch.arange(6))
-    return head
-
-
-def pyramid(num=2, size=SIZE):
-    generator = torch.Generator().manual_seed(1)
-    return [
-        torch.randn(num, 8, size[0] // s, size[1] // s, generator=generator)
-        for s in (8, 16)
-    ]
-
-
-FOUR_ANCHORS = dict(
-    type='mmdet.AnchorGenerator',
-    octave_base_scale=4,
-    scales_per_octave=2,
-    ratios=[1.0, 2.6],
-    center_offset=0.5,
-    strides=[8, 16],
+from small_pcnet import (
+    ASSIGNER,
+    DIMS,
+    FOUR_ANCHORS,
+    SIZE,
+    every_anchor,
+    head_cfg,
+    make_head,
+    pyramid,
 )
 
 
@@ -287,29 +217,6 @@ def test_average_over_labelled_positives():
     torch.testing.assert_close(
         losses['labelled'] * labelled, losses['positives'] * len(positives)
     )
-
-
-@torch.no_grad()
-def every_anchor(head, x):
-    """Per level of image 0: decoded box, score and own f' of each anchor."""
-    scores, deltas, feats, _ = head(x)
-    found = []
-    for level, f in enumerate(feats):
-        prior = head.prior_generator.single_level_grid_priors(
-            f.shape[-2:], level, device='cpu'
-        )
-        here = []
-        for k in range(len(prior)):
-            cell, anchor = divmod(k, f.size(1))
-            row, col = divmod(cell, f.size(-1))
-            delta = deltas[level][0, 4 * anchor : 4 * anchor + 4, row, col]
-            (box,) = head.bbox_coder.decode(
-                prior[k : k + 1], delta[None], max_shape=SIZE
-            )
-            score = scores[level][0, anchor, row, col].sigmoid().item()
-            here.append((box, score, f[0, anchor, :, row, col]))
-        found.append(here)
-    return found
 
 
 def iou(one, two):

@@ -57,10 +57,41 @@ def test_average_equals_a_loop(dtype, thr):
         torch.testing.assert_close(got[8], own[8].float())
 
 
+@pytest.mark.parametrize('skip', [0, 5, 31, 39, 60])
+@pytest.mark.parametrize('thr', [0.0, 0.4])
+def test_neighbours_that_overlap_least_are_left_out(skip, thr):
+    """As with the k-th smallest IoU, k = skip + 1, for a second threshold."""
+    generator = torch.Generator().manual_seed(0)
+    corner = torch.rand(40, 2, generator=generator) * 15
+    boxes = torch.cat((corner, corner + 20), 1)
+    feats = torch.randn(40, 5, generator=generator)
+    own = feats[:9]
+
+    got = average_neighbours(own, boxes[:9], feats, boxes, thr, skip)
+
+    for i, box in enumerate(boxes[:9].tolist()):
+        overlaps = [iou(box, other) for other in boxes.tolist()]
+        least = sorted(overlaps)[min(skip, 39)]
+        near = [
+            feats[j] for j, x in enumerate(overlaps) if x >= max(thr, least)
+        ]
+        torch.testing.assert_close(got[i], sum(near) / len(near))
+    alone = skip >= 39
+    assert torch.allclose(got, own) is alone
+    # Others that overlap nothing are not counted.
+    more = torch.cat((boxes, torch.zeros(30, 4)))
+    padded = average_neighbours(
+        own, boxes[:9], feats.repeat(2, 1)[:70], more, thr or 0.01, skip, 40
+    )
+    want = average_neighbours(own, boxes[:9], feats, boxes, thr or 0.01, skip)
+    torch.testing.assert_close(padded, want)
+
+
 def test_average_of_nothing():
     none = torch.zeros(0, 4)
     feats = torch.randn(3, 5)
     boxes = torch.tensor([[0.0, 0, 2, 2]]).expand(3, 4)
     assert average_neighbours(feats[:0], none, feats, boxes, 0.5).size(0) == 0
-    got = average_neighbours(feats, boxes, feats[:0], none, 0.5)
-    torch.testing.assert_close(got, feats)
+    for skip in (0, 31):
+        got = average_neighbours(feats, boxes, feats[:0], none, 0.5, skip)
+        torch.testing.assert_close(got, feats)

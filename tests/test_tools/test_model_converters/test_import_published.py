@@ -65,6 +65,20 @@ def test_queues_of_other_sizes(run, tmp_path):
     assert config == f'config: hoim-release_r50_prw --cfg-options {option}'
 
 
+def test_versions_that_their_files_do_not_tell_apart(run, tmp_path):
+    """PCNet's standard and fast ones on CUHK-SYSU differ in testing alone."""
+    source = tmp_path / 'pcnet.pth'
+    weights = listed_weights('pcnet_cuhk_retinanet_R-50-FPN_P5', 5532)
+    torch.save(dict(model=weights, iteration=60000), source)
+    seen, others, *_, config = run(source)
+    assert seen == f'{source}: PCNet on cuhk-sysu, 385 weights'
+    assert others == 'as well, with --family: pcnet-light'
+    assert config == 'config: pcnet-release_r50_cuhk-sysu'
+    _, others, *_, config = run(source, '--family', 'pcnet-light')
+    assert others == 'as well, with --family: pcnet'
+    assert config == 'config: pcnet-release-light_r50_cuhk-sysu'
+
+
 def test_list(run):
     text = '\n'.join(run('--list'))
     assert 'nae-plus-release_r50_cuhk-sysu' in text
