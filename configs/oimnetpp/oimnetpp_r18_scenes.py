@@ -9,6 +9,7 @@ _base_ = [
 
 model = _base_.small_c4
 model.roi_head.reid_head.projection.in_channels = [256]
-model.roi_head.reid_head.memory.update = dict(
+# Not a method of a dict, but the rule.
+model.roi_head.reid_head.memory['update'] = dict(
     type='mmps.LocalizationAwareUpdate'
 )
