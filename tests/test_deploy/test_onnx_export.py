@@ -186,7 +186,5 @@ def test_other_backbones(tmp_path, backbone):
     path = tmp_path / 'model.onnx'
     export_onnx(model, path, SIZE, False, METADATA)
     found = check_onnx(model, path, pictures(2, SIZE))
+    assert found.small
     assert found.people > 5
-    assert found.unmatched == 0
-    assert found.boxes < 0.01
-    assert max(found.scores, found.cosine) < 1e-5

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mmps.registry import MODELS
 
 from .pretrained import load_pretrained
-from .row_backbone import check_stages
+from .row_backbone import stages_to_keep
 
 
 @MODELS.register_module()
@@ -52,7 +52,7 @@ class PVTv2(PyramidVisionTransformerV2):
         init_cfg: dict | None = None,
         **kwargs: Any,
     ) -> None:
-        last = check_stages(self, num_stages, len(num_layers), out_indices)
+        last = stages_to_keep(self, num_stages, len(num_layers), out_indices)
         super().__init__(
             num_stages=len(num_layers),
             num_layers=num_layers,

@@ -44,7 +44,7 @@ class RowBackbone(BaseModule):
         init_cfg: dict | None,
     ) -> None:
         super().__init__(init_cfg)
-        last = check_stages(self, num_stages, len(ends), out_indices)
+        last = stages_to_keep(self, num_stages, len(ends), out_indices)
         # Cut afterwards: stochastic depth grows over the whole network.
         self.features = features[: ends[last - 1]]
         self.ends = tuple(ends[:last])
@@ -101,7 +101,7 @@ class RowBackbone(BaseModule):
         return state
 
 
-def check_stages(
+def stages_to_keep(
     backbone: nn.Module,
     num_stages: int | None,
     there_are: int,

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from mmps.registry import MODELS
 
 from .pretrained import load_pretrained
-from .row_backbone import check_stages
+from .row_backbone import stages_to_keep
 
 
 @MODELS.register_module()
@@ -58,7 +58,7 @@ class SemanticSwin(SwinTransformer):
         init_cfg: dict | None = None,
         **kwargs: Any,
     ) -> None:
-        last = check_stages(self, num_stages, len(depths), out_indices)
+        last = stages_to_keep(self, num_stages, len(depths), out_indices)
         if semantic_weight is not None and not 0 <= semantic_weight <= 1:
             raise ValueError(
                 'SemanticSwin: semantic_weight must be 0 to 1, or None, got '
