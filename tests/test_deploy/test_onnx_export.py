@@ -13,6 +13,7 @@ from mmps.deploy.onnx_check import Differences, check_onnx, predict
 from mmps.utils.errors import UsageError
 
 from .conftest import detector, lively, pictures, pyramid
+from tiny_backbones import TINY_BACKBONES, two_stage_on
 
 pytest.importorskip('torch', minversion='2.11')
 SIZE = (112, 192)
@@ -185,3 +186,15 @@ def test_a_file_of_other_weights_differs(exported):
         layer.weight.data += 0.01
     found = check_onnx(other, exported.path, pictures(1, SIZE))
     assert not found.small
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('backbone', TINY_BACKBONES)
+def test_other_backbones(tmp_path, backbone):
+    """Windows of Swin and reduced keys of PVTv2, on the map and on RoIs."""
+    model = lively(two_stage_on(backbone, 2))
+    path = tmp_path / 'model.onnx'
+    export_onnx(model, path, SIZE, False, METADATA)
+    found = check_onnx(model, path, pictures(2, SIZE))
+    assert found.small
+    assert found.people > 5

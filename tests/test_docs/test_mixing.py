@@ -50,7 +50,7 @@ def small(model):
 
 
 def test_there_are_blocks():
-    assert len(BLOCKS) == 6
+    assert len(BLOCKS) == 7
 
 
 def test_swapped_loss(page):
@@ -107,3 +107,30 @@ def test_reid_head_on_mmdets_pyramids(page, block, stages):
             vectors.norm(dim=1), torch.ones(len(vectors))
         )
     assert results[0].query_instances.embeddings.shape == (1, 256)
+
+
+def test_another_backbone(page):
+    """NAE, with the numbers of Swin-T in the place of ResNet's."""
+    model = page(6).model
+    assert model.backbone.type == 'mmps.SemanticSwin'
+    head = model.roi_head
+    assert head.bbox_head.in_channels == 768
+    assert head.bbox_head.classifier.type == 'mmps.NormClassifier'
+    assert page(6).optim_wrapper.optimizer.type == 'AdamW'
+    model.train_cfg.rpn_proposal.max_per_img = 8
+    model.train_cfg.rcnn.sampler.num = 8
+    model.test_cfg.rpn.max_per_img = 8
+    model.test_cfg.rcnn.score_thr = 0.0
+    head.reid_head.memory.update(num_ids=6, queue_size=8)
+    model.backbone.init_cfg = None
+    head.shared_head.backbone.init_cfg = None
+    model = build(model).train()
+    samples = demo_search_samples((2, 1), (96, 96))
+    training_loss(model.loss(*samples)).backward()
+    weights = dict(model.backbone.named_parameters())
+    assert all(weight.grad is not None for weight in weights.values())
+    assert model.roi_head.shared_heads[0].layers.norm.weight.grad is not None
+    model.eval()
+    with torch.no_grad():
+        found = model.predict(*samples)
+    assert found[0].pred_instances.embeddings.shape[1] == 256

@@ -81,6 +81,12 @@ PARTS = {
         (*LIGHT_AND_OIM, '--size', '667', '400', '--rounds', '3'),
         on_device=True,
     ),
+    'backbones': BenchmarkPart(
+        'backbones.py',
+        (),
+        ('--size', '160', '96', '--rounds', '1'),
+        on_device=True,
+    ),
     'training': BenchmarkPart(
         'train.py', (), ('--rounds', '3'), on_device=True
     ),

@@ -1,6 +1,5 @@
 """Res2Net in its published forms."""
 
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,8 @@ import torch
 from torch import nn
 
 from mmps.registry import MODELS
+
+from ruled_weights import rule_weight
 
 DATA = Path(__file__).parents[2] / 'data'
 SMALL = dict(
@@ -52,22 +53,6 @@ def test_keys_are_those_of_the_published_weights():
     assert sizes['layer1.0.conv1.weight'] == (104, 64, 1, 1)
     assert sizes['layer1.0.convs.0.weight'] == (26, 26, 3, 3)
     assert sizes['layer4.0.downsample.0.weight'] == (2048, 1024, 1, 1)
-
-
-def rule_weight(key, shape):
-    """A weight that depends on its published name and shape alone."""
-    name = key.rsplit('.', 1)[-1]
-    if name == 'num_batches_tracked':
-        return torch.zeros(shape, dtype=torch.long)
-    draw = np.random.RandomState(zlib.crc32(key.encode()))
-    value = draw.standard_normal(shape)
-    if name == 'running_var' or (name == 'weight' and len(shape) == 1):
-        value = 0.5 + abs(value) / 2
-    elif len(shape) > 1:
-        value = value * (2 / np.prod(shape[1:])) ** 0.5
-    else:
-        value = value / 10
-    return torch.from_numpy(value.astype(np.float32))
 
 
 @pytest.mark.parametrize(

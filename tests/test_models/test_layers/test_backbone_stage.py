@@ -8,6 +8,8 @@ from torch import nn
 from mmps.registry import MODELS
 from mmps.testing import build, demo_search_samples, tiny_two_stage
 
+from tiny_backbones import TINY_BACKBONES, two_stage_on
+
 BACKBONE = dict(
     type='mmdet.ResNet',
     depth=18,
@@ -200,5 +202,73 @@ def test_other_backbones_are_refused():
             dict(
                 type='mmps.BackboneStage',
                 backbone=dict(type='mmps.NoStages'),
+            )
+        )
+
+
+@pytest.mark.parametrize('name', TINY_BACKBONES)
+def test_stage_of_any_backbone(name):
+    """The last stage, on maps of any number of RoIs."""
+    backbone, channels = TINY_BACKBONES[name]
+    torch.manual_seed(0)
+    source = MODELS.build(dict(backbone))
+    stage = MODELS.build(dict(type='mmps.BackboneStage', backbone=backbone))
+    layers = source.stage_layers(3)
+    stage.layers.load_state_dict(layers.state_dict())
+    source.eval()
+    stage.eval()
+    with torch.no_grad():
+        outs = source(torch.randn(2, 3, 96, 96))
+        # Swin norms what it gives, and merges what it does not.
+        last = outs[3] if 'Swin' not in name else layers.eval()(outs[2])
+        torch.testing.assert_close(stage(outs[2]), last)
+    assert stage.out_channels == channels[3]
+    maps = torch.randn(0, channels[2], 14, 14, requires_grad=True)
+    out = stage.train()(maps)
+    assert out.shape == (0, channels[3], 7, 7)
+    out.sum().backward()
+    for key, weight in stage.named_parameters():
+        assert weight.grad is not None, key
+        assert not weight.grad.any(), key
+    assert not any(
+        b.any() for k, b in stage.named_buffers() if 'running_mean' in k
+    )
+
+
+@pytest.mark.parametrize('name', TINY_BACKBONES)
+def test_every_stage_of_a_model_starts_from_a_backbones_file(tmp_path, name):
+    """As of ResNet above: two copies that are not shared."""
+    torch.manual_seed(0)
+    source = MODELS.build(dict(TINY_BACKBONES[name][0]))
+    source.init_weights()
+    file = tmp_path / 'pretrained.pth'
+    torch.save(source.state_dict(), file)
+    cfg = two_stage_on(name, 2)
+    init_cfg = dict(type='Pretrained', checkpoint=str(file))
+    cfg.backbone.init_cfg = init_cfg
+    cfg.roi_head.shared_head.backbone.init_cfg = init_cfg
+    torch.manual_seed(1)
+    model = build(cfg)
+    want = source.state_dict()
+    for key, value in model.backbone.state_dict().items():
+        assert torch.equal(value, want[key]), key
+    first, second = model.roi_head.shared_heads
+    for stage in (first, second):
+        layers = source.stage_layers(3).state_dict()
+        assert layers
+        for key, value in stage.layers.state_dict().items():
+            assert torch.equal(value, layers[key]), key
+    shared = {p.data_ptr() for p in first.parameters()}
+    assert not shared & {p.data_ptr() for p in second.parameters()}
+
+
+@pytest.mark.parametrize('option', [dict(stride=1), dict(dilation=2)])
+def test_stride_of_other_backbones_is_their_own(option):
+    with pytest.raises(ValueError, match='mmps.ConvNeXt has stride 2, got'):
+        MODELS.build(
+            dict(
+                type='mmps.BackboneStage',
+                backbone=TINY_BACKBONES['ConvNeXt'][0],
+                **option,
             )
         )

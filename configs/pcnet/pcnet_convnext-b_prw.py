@@ -1,0 +1,5 @@
+# PCNet on ConvNeXt-B.
+_base_ = ['pcnet_r50_prw.py', '../_base_/models/convnext_b.py']
+
+model = _base_.pyramid
+optim_wrapper = dict(optimizer=_base_.optimizer)
