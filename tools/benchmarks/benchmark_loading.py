@@ -28,9 +28,9 @@ from mmps.scenes import ScenesConfig, make_scenes
 from mmps.utils.config import load_config
 from mmps.utils.part_imports import import_parts
 
-from measuring import Row, print_rows, stopwatch, write_report
+from measuring import CONFIGS, Row, print_rows, stopwatch, write_report
 
-PRW = Path(__file__).parents[2] / 'configs/_base_/datasets/prw.py'
+PRW = CONFIGS / '_base_/datasets/prw.py'
 RESIZES = ('Resize', 'RandomResize', 'RandomChoiceResize')
 GROUPS = {'LoadFrame': 'loading'} | dict.fromkeys(RESIZES, 'resize')
 # What of mmdet's does the same work, annotations apart.

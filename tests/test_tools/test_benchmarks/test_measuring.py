@@ -206,7 +206,7 @@ def test_memory_that_work_adds(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_every_method_has_its_configs():
     for full_size in (False, True):
-        configs = method_configs('configs', full_size)
+        configs = method_configs(full_size)
         assert len(configs) == len(METHODS)
         for config in configs:
             assert Config.fromfile(config).model.type
