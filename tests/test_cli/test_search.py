@@ -14,7 +14,6 @@ from mmps.cli.search_report import show_time
 from mmps.cli.stored_search import load_test_set
 from mmps.evaluation.functional import calibrate_threshold
 from mmps.gallery import Frame, open_gallery
-from mmps.scenes import ScenesConfig, make_scenes
 from mmps.testing import noisy_predictions
 from mmps.utils.config import load_config
 
@@ -273,18 +272,10 @@ def test_times(run):
     assert parse('2026-01-31T12:00:00+00:00') == 1769860800.0
 
 
-def test_calibrate(run, gallery, tmp_path):
+def test_calibrate(run, gallery, tmp_path, scenes):
     """The threshold of an evaluation is stored in the gallery."""
-    data = tmp_path / 'data'
-    make_scenes(
-        data,
-        ScenesConfig(
-            train_frames=4, test_frames=12, train_ids=3, test_ids=4,
-            cameras=2, size=(192, 108),
-        ),
-    )  # fmt: skip
-    option = f'test_dataloader.dataset.data_root={data}'
-    cfg = load_config(CONFIG, {option.partition('=')[0]: str(data)})
+    option = f'test_dataloader.dataset.data_root={scenes}'
+    cfg = load_config(CONFIG, {option.partition('=')[0]: str(scenes)})
     _, truth = load_test_set(cfg)
     preds = noisy_predictions(truth, embed_dims=8, embedding_noise=1.2)
     preds.save(tmp_path / 'a.npz')
