@@ -1,4 +1,4 @@
-"""Searching a gallery by embeddings, and what comes out of it."""
+"""Searching a gallery by embeddings, and the results of a search."""
 
 import contextlib
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from mmps.gallery import BaseGallery, Filters, Frame, GalleryKeyError
 from mmps.gallery.reranking import expand_query, k_reciprocal_distances
 from mmps.utils.errors import UsageError
 
-# Candidates that a re-ranking puts into a new order.
+# Candidates that are re-ranked.
 RERANKED = 200
 _RETRIES = 3
 
@@ -42,7 +42,8 @@ class SearchResult:
 
     Args:
         matches: Best first; all at or above the threshold if there is one.
-        threshold: Similarity from which a match is believed, None for none.
+        threshold: Lowest similarity of a match that is believed, None for
+            none.
     """
 
     matches: list[Match]
@@ -50,7 +51,7 @@ class SearchResult:
 
     @property
     def nobody(self) -> bool:
-        """Whether no match is believed."""
+        """Whether there is no match at or above the threshold."""
         return not self.matches
 
 
@@ -112,7 +113,7 @@ def search_gallery(
 
 
 def with_retries(search: Callable[[], SearchResult]) -> SearchResult:
-    """Search again where a writer took rows away between two steps.
+    """Search again if a writer removed rows between two steps.
 
     Args:
         search: Looks at the gallery several times.
@@ -131,7 +132,7 @@ def _best(
     rerank: bool,
     expand: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Ids in order, and their similarities to the query as it was asked."""
+    """Row ids in order, and their similarities to the original query."""
     wider = query
     if expand:
         near = gallery.search(query[None], expand, filters)
@@ -149,7 +150,7 @@ def _best(
         return ids, similarities
     vectors = gallery.get(ids, embeddings=True)[0].embeddings
     vectors = vectors.astype(np.float64)
-    # A calibrated threshold is one of similarities to the query itself.
+    # The calibrated threshold is for similarities to the query itself.
     similarities = vectors @ query.astype(np.float64)
     if rerank:
         head = vectors[:RERANKED]

@@ -13,7 +13,7 @@ __all__ = ['Canvas']
 
 # Left, top, right, bottom, in box heights.
 _LOOSE = np.array([-0.006, -0.003, 0.006, 0.003])
-_LEAST_SEEN = 0.35  # a person of whom less is seen is not annotated
+_LEAST_SEEN = 0.35  # people with a smaller visible share are not annotated
 _LEAST_HEIGHT = 0.05  # of the frame, likewise
 
 

@@ -129,7 +129,7 @@ def test_bad_files_are_reported_and_left_out(model, gallery, frames, tmp_path):
     assert len(report.bad) == 2
     assert 'b.png' in report.bad[0]
     assert 'empty' in report.bad[1]
-    # They were not marked as done: mended, they are taken.
+    # They were not marked as done: once repaired, they are indexed.
     (folder / 'b.png').write_bytes(whole)
     (folder / 'c.png').unlink()
     report = Indexer(model).fill(gallery, expand_inputs(folder))

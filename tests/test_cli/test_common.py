@@ -1,4 +1,4 @@
-"""Errors of use end with one line."""
+"""Tests of errors of use, which end with one line."""
 
 import argparse
 import logging

@@ -1,4 +1,4 @@
-"""The COCO form: reading, faults, and the round trip of the converters."""
+"""Tests of the COCO form: reading, faults, round trip of the converters."""
 
 import json
 from collections.abc import Callable

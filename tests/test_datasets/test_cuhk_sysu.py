@@ -1,4 +1,4 @@
-"""CUHK-SYSU on disk, good and bad."""
+"""Tests of CUHK-SYSU's reader on valid and faulty files."""
 
 from collections.abc import Callable
 from pathlib import Path

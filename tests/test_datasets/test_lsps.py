@@ -1,4 +1,4 @@
-"""LSPS on disk, good and bad."""
+"""Tests of LSPS's reader on valid and faulty files."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""MATLAB files: what scipy reads is read alike, damage is no crash."""
+"""Tests of the MATLAB reader: as scipy's, and no crash on damaged files."""
 
 import io
 import struct

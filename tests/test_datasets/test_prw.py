@@ -1,4 +1,4 @@
-"""PRW on disk, good and bad."""
+"""Tests of PRW's reader on valid and faulty files."""
 
 from collections.abc import Callable
 from pathlib import Path

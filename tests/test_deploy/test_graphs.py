@@ -1,4 +1,4 @@
-"""Graphs of pixels say what their detectors say, before any export."""
+"""Tests of graphs against their detectors, before any export."""
 
 from pathlib import Path
 

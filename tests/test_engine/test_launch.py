@@ -1,4 +1,4 @@
-"""What happens between a config and its Runner."""
+"""Tests of the steps between a config and its Runner."""
 
 import os
 import pickle

@@ -1,4 +1,4 @@
-"""The fuzzer as a command."""
+"""Tests of the fuzzer as a command."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""What every engine of galleries promises, beside its search."""
+"""Tests of what every gallery engine promises, apart from its search."""
 
 import dataclasses
 import math

@@ -1,4 +1,4 @@
-"""That every engine of galleries finds what brute force finds."""
+"""Tests of the search of every gallery engine against brute force."""
 
 import math
 import threading

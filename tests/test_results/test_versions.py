@@ -1,4 +1,4 @@
-"""What is said of versions and devices."""
+"""Tests of the recorded versions and devices."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Trees on disk: bytes, PRW's form, CUHK-SYSU's form, existing folders."""
+"""Tests of trees on disk: bytes, PRW's and CUHK-SYSU's forms, old folders."""
 
 import json
 import os

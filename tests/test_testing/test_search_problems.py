@@ -1,4 +1,4 @@
-"""Made-up search problems are what they say."""
+"""Tests of made-up search problems."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Reading and drawing what a training run wrote."""
+"""Tests of reading and drawing the scalars of a training run."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Who is answered, what leaks, and many requests at the same time."""
+"""Tests of access, leaks, and many requests at the same time."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""Uploads: pictures of every kind, and what only claims to be one."""
+"""Tests of uploads: images of every kind, and files that are none."""
 
 import io
 import struct

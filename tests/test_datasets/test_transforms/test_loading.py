@@ -1,4 +1,4 @@
-"""Images, good and bad."""
+"""Tests of image loading on valid and bad images."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Own transforms: annotations, crop, gain, packing."""
+"""Tests of our transforms: annotations, crop, gain, downscale, packing."""
 
 from collections.abc import Callable
 

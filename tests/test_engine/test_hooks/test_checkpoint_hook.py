@@ -1,4 +1,4 @@
-"""CheckpointHook: a whole checkpoint is there at every moment."""
+"""Tests of CheckpointHook: a whole checkpoint at every moment."""
 
 import errno
 import shutil

@@ -1,4 +1,4 @@
-"""Projection and uncertainty guidance."""
+"""Tests of projection and uncertainty guidance."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Update rules against the published ones, sample after sample."""
+"""Tests of update rules against the published ones, sample after sample."""
 
 import math
 from unittest import mock

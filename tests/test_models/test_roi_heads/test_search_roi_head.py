@@ -1,4 +1,4 @@
-"""The RoI head: losses and predictions against loops over RoIs."""
+"""Tests of the RoI head against loops over RoIs."""
 
 from copy import deepcopy
 from unittest import mock

@@ -1,4 +1,4 @@
-"""benchmark.py: one table of all parts."""
+"""Tests of benchmark.py: one table of all parts."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What the benchmarks share: figures, their table, what they measure."""
+"""Tests of what benchmarks share: rows, tables, times, memory, detectors."""
 
 import io
 import math
