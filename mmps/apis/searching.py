@@ -42,7 +42,7 @@ class SearchResult:
 
     Args:
         matches: Best first; all at or above the threshold if there is one.
-        threshold: Lowest similarity of a match that is believed, None for
+        threshold: Lowest similarity of a match that is accepted, None for
             none.
     """
 
@@ -90,8 +90,8 @@ def search_gallery(
             to False.
         expand: Average the query with so many best matches first (alpha
             query expansion); for the order alone as well. Defaults to 0.
-        threshold: Matches that are less similar are not believed. Defaults
-            to None, the gallery's calibrated one if it has one; -1 believes
+        threshold: Matches that are less similar are rejected. Defaults to
+            None, the gallery's calibrated one if it has one; -1 accepts
             everything.
 
     Returns:
@@ -170,7 +170,7 @@ def result_of(
     k: int,
     threshold: float | None,
 ) -> SearchResult:
-    """The first k rows that are believed, with their frames.
+    """The first k rows that are accepted, with their frames.
 
     Args:
         gallery: Holds the rows.
@@ -182,8 +182,8 @@ def result_of(
     if threshold is None:
         threshold = gallery.header.threshold
     if threshold is not None:
-        believed = similarities >= threshold
-        ids, similarities = ids[believed], similarities[believed]
+        accepted = similarities >= threshold
+        ids, similarities = ids[accepted], similarities[accepted]
     ids, similarities = ids[:k], similarities[:k]
     rows, frames = gallery.get(ids)
     return SearchResult(

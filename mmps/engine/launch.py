@@ -56,7 +56,7 @@ def set_launcher(cfg: Config, launcher: str) -> None:
 
     mmengine's launcher sets a CUDA device and wraps the model for one. Both
     fail on a CPU, unless the process group is there already and the wrapper
-    is told to use no device.
+    uses no device.
 
     Args:
         cfg: Changed in place.

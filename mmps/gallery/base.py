@@ -276,7 +276,7 @@ class BaseGallery(ABC):
 
     @abstractmethod
     def set_threshold(self, threshold: float | None) -> None:
-        """Store the lowest similarity of a match that is believed.
+        """Store the lowest similarity of a match that is accepted.
 
         Args:
             threshold: Put into the header; None for none.

@@ -232,7 +232,7 @@ class ExactGallery(BaseGallery):
         return self._current().num_rows(filters)
 
     def set_threshold(self, threshold: float | None) -> None:
-        """Store the similarity from which a match is believed."""
+        """Store the lowest similarity of a match that is accepted."""
         check_threshold(threshold)
         with self._writing:
             self._check_writable()

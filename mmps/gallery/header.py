@@ -33,7 +33,7 @@ class GalleryHeader:
         root: Folder that the sources of frames are relative to, itself
             relative to the gallery's folder or absolute; '' where sources
             are absolute.
-        threshold: Lowest similarity of a match that is believed; None if
+        threshold: Lowest similarity of a match that is accepted; None if
             it was not calibrated.
         created: Seconds since 1970.
 

@@ -89,7 +89,7 @@ class Canvas:
         scale: float,
         rng: np.random.Generator,
     ) -> None:
-        """Draw a person over what is there, and note whose pixels are."""
+        """Draw a person over the image, and note the owner of its pixels."""
         height, width = figure.body.shape
         shape = (max(1, round(width * scale)), max(1, round(height * scale)))
         image = cv2.resize(figure.image, shape, interpolation=cv2.INTER_AREA)
@@ -117,7 +117,7 @@ class Canvas:
         self.bodies.append((seen, area, float(solid.sum())))
 
     def add_furniture(self, thing: Furniture) -> None:
-        """Draw a piece of furniture over what is there."""
+        """Draw a piece of furniture over the image."""
         height, width = thing.image.shape[:2]
         inside, cut = self._overlap(
             thing.left, thing.foot - height, width, height

@@ -327,10 +327,10 @@ def test_threshold_is_of_the_query_as_it_was_asked(searcher, query):
             values, abs=1e-5
         )
         middle = plain.matches[9].similarity - 1e-4
-        believed = searcher.search(
+        accepted = searcher.search(
             path, boxes[1], k=36, threshold=middle, **options
         )
-        assert len(believed.matches) == 10
+        assert len(accepted.matches) == 10
 
 
 def test_rows_that_go_away_meanwhile_are_asked_for_again(

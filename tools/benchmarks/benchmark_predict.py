@@ -79,7 +79,7 @@ class RepeatedPrediction:
         self._settle()
 
     def _settle(self) -> None:
-        """Make activations as large as trained ones: norms see an image."""
+        """Set the batch norms by an image: activations as after training."""
         norms = [
             m for m in self.model.modules() if isinstance(m, nn.BatchNorm2d)
         ]

@@ -84,7 +84,7 @@ class Step:
         return time.perf_counter() - start
 
     def wait(self) -> None:
-        """Until the device is done."""
+        """Wait until the device is done."""
         if self.device.type == 'cuda':
             torch.cuda.synchronize()
 

@@ -17,11 +17,11 @@ class OpenSetThreshold:
     """A threshold and what it does on the set it was calibrated on.
 
     Args:
-        threshold: Matches with a lower similarity are not believed.
+        threshold: Matches with a lower similarity are rejected.
         fpir: False positive identification rate: share of queries that get
             a wrong match although the person is not in the gallery.
         tpir: True positive identification rate: share of queries whose best
-            match is right and believed.
+            match is right and accepted.
         num_queries: Queries that were counted.
     """
 

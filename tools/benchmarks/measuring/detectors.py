@@ -85,7 +85,7 @@ def plain_detector(model: ConfigDict) -> ConfigDict:
 
 
 def other_detector(beside: str, model: ConfigDict) -> ConfigDict:
-    """What a method is compared with.
+    """The detector that a method is compared with.
 
     Args:
         beside: 'plain', the method's plain detector; a config; or
@@ -103,8 +103,8 @@ def other_detector(beside: str, model: ConfigDict) -> ConfigDict:
 def few_boxes(model: ConfigDict, num: int) -> ConfigDict:
     """Let an untrained detector keep as many boxes as a trained one.
 
-    Untrained scores say nothing: all boxes or none would pass, and the work
-    on those that do would be far from that of a trained detector.
+    Untrained scores mean nothing: all boxes or none would pass, unlike in a
+    trained detector.
 
     Args:
         model: Config of a detector.
