@@ -12,6 +12,7 @@ from mmps.datasets.transforms import (
     ChannelGain,
     Downscale,
     FilterPersonAnnotations,
+    KeepPersonIds,
     LoadPersonAnnotations,
     PackPersonSearchInputs,
     PersonRandomCrop,
@@ -261,3 +262,8 @@ def test_downscale_of_whole_factors_averages_blocks():
 def test_downscale_factor_out_of_range(factor):
     with pytest.raises(ValueError, match='Downscale: factor is'):
         Downscale(factor)
+
+
+def test_wrapper_names_what_it_wraps():
+    wrapper = KeepPersonIds(dict(type='mmdet.RandomShift', max_shift_px=3))
+    assert repr(wrapper).startswith('KeepPersonIds(transform=RandomShift(')
