@@ -18,7 +18,7 @@ setup:  ## make the environment, or finish it
 demo: setup  ## make a data set, train on it, test, draw pictures
 	@$(VENV)/bin/python tools/demo.py $(ARGS)
 
-# A thread each: those that wait spin, and take the cores from the others.
+# One thread per process: waiting threads spin, and take cores from others.
 # ARGS='-n 0' is one process.
 PYTEST = -m pytest -n auto --maxprocesses 8 --dist loadfile
 test test-slow coverage test-openmmlab: export OMP_NUM_THREADS = 1

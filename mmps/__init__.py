@@ -23,7 +23,7 @@ _INSTALL_ORIGINALS = (
 
 
 def _how_to_install() -> str:
-    """For what is there already: one set overwrites files of the other."""
+    """Command for the set that is installed: the two overwrite each other."""
     for name in VERSION_BOUNDS:
         try:
             metadata.distribution(name)
@@ -51,9 +51,9 @@ def _check_version(name: str, low: str, high: str) -> None:
 for _name, (_low, _high) in VERSION_BOUNDS.items():
     _check_version(_name, _low, _high)
 
-# mmengine resolves `mmps::...` config names only for packages listed here. For
-# a module's name it looks beside its file; for a distribution's, OpenMMLab's
-# looks for editable installs where they are not.
+# mmengine resolves `mmps::...` config names only for packages listed here. By
+# a module it finds them beside its file; by a distribution OpenMMLab's
+# mmengine looks for editable installs in the wrong place.
 _config_utils.MODULE2PACKAGE.setdefault('mmps', 'mmps.version')
 
 __all__ = ['VERSION_BOUNDS', '__version__']

@@ -1,8 +1,8 @@
 """Registries of mmps, each a child of mmengine's root registry.
 
-Every node names the package that registers its parts, so that a config finds
-`mmps.Name` without an explicit import. mmdet is a sibling scope, not a parent:
-configs write the full `mmps.Name` beside `mmdet.Name`.
+Every registry names the package that registers its parts, so that a config
+finds `mmps.Name` without an explicit import. mmdet is a sibling scope, not a
+parent: configs write the full `mmps.Name` beside `mmdet.Name`.
 """
 
 from mmengine.registry import DATA_SAMPLERS as MMENGINE_DATA_SAMPLERS

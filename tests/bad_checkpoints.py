@@ -24,7 +24,7 @@ class Call:
         self.parts = function, args
 
     def __call__(self) -> None:
-        """Only there because pickle wants to call what it stores."""
+        """Defined because pickle stores callables only."""
 
     def __reduce__(self) -> tuple:
         return self.parts
@@ -41,7 +41,7 @@ def _shell(marker: Path) -> Call:
 
 
 def _gadget(marker: Path) -> Call:
-    """From a method that logs of trainings hold, by getattr alone."""
+    """``exec``, reached from a method of HistoryBuffer by getattr."""
     spaces = Call(getattr, HistoryBuffer.mean, '__globals__')
     found = Call(Call(getattr, spaces, 'get'), '__builtins__')
     function = Call(Call(getattr, found, 'get'), 'exec')
@@ -92,7 +92,7 @@ KINDS: dict[str, tuple[Callable[[Path], Call], _Writer]] = {
     'pickle': (_direct, _pickle),
     'tar': (_direct, _tar),
 }
-# They can be read as a whole by who trusts them.
+# Those that can be read completely where they are trusted.
 READABLE = ('shell-in-meta', 'exec-in-meta', 'gadget-in-meta',
             'legacy-form', 'legacy-gadget', 'protocol-4')  # fmt: skip
 

@@ -41,6 +41,14 @@ def pytest_runtest_teardown() -> None:
         kind._instance_dict.clear()
 
 
+@pytest.fixture(scope='session')
+def scenes(tmp_path_factory) -> Path:
+    """Scenes in PRW's form, for tests that do not change the files."""
+    from small_sets import write_scenes
+
+    return write_scenes(tmp_path_factory.mktemp('data') / 'scenes')
+
+
 @pytest.fixture
 def free_port() -> str:
     """A port that nobody listens on; a fixed one may be somebody else's."""

@@ -2,12 +2,12 @@
 """Damage files at random and see what their readers make of them.
 
 Each case damages the valid files of a target in a few places and reads them
-in a child process, with limits on time and memory. Right is the same result
-as before, other content that is possible, or one of mmps' own errors; a
+in a child process, with limits on time and memory. Accepted are the same
+result as before, other content that is possible, and mmps' own errors; a
 fault is any other exception, a crash, a hang, too much memory, or a result
-that cannot be. hypothesis draws the cases as bytes and cuts faults down to the
-damage they need; --repeat takes the bytes, --out-dir gets the files. The
-status is 1 if there is a fault.
+that is not possible. hypothesis draws the cases as bytes and reduces a fault
+to the damage that it needs; --repeat takes the bytes, --out-dir gets the
+files. The status is 1 if there is a fault.
 """
 
 import argparse
@@ -85,8 +85,8 @@ class Tally:
     Args:
         name: Of the target.
         seconds: That it took.
-        kinds: Outcomes by kind.
-        faults: Detail of each sort of fault to the bytes of a case.
+        kinds: Number of outcomes by kind.
+        faults: Bytes of a case by the detail of each sort of fault.
     """
 
     name: str
@@ -107,7 +107,7 @@ class Tally:
 
 
 class FaultError(Exception):
-    """Tells hypothesis of a fault, which looks for a simpler case then."""
+    """Reports a fault to hypothesis, which then looks for a simpler case."""
 
 
 class TimeIsUp(BaseException):
@@ -182,7 +182,7 @@ def next_fault(
 
 
 def _sort(detail: str) -> str:
-    """What messages of one sort of fault have in common."""
+    """The part of a message that faults of one sort have in common."""
     return re.sub(r'\d+|\S*/\S*', '#', detail)[:45]
 
 

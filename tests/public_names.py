@@ -1,4 +1,4 @@
-"""What programs and configs rely on: names of Python, of parts, of configs.
+"""Public names, on which programs and configs rely.
 
 ``python tests/public_names.py`` writes tests/data/public_names.txt anew.
 """

@@ -8,54 +8,23 @@ from torch import Tensor, nn
 import mmps.models  # noqa: F401
 from mmps.registry import MODELS
 
+from tiny_methods import tiny_pcnet
+
 DIMS, SIZE = 8, (128, 160)
-ASSIGNER = dict(
-    type='mmdet.MaxIoUAssigner',
-    pos_iou_thr=0.5,
-    neg_iou_thr=0.4,
-    min_pos_iou=0,
-    ignore_iof_thr=-1,
-)
 
 
 def head_cfg(**kwargs) -> ConfigDict:
     """Config of a head with two levels; options that replace its own."""
-    cfg = dict(
-        type='mmps.PCNetHead',
-        in_channels=8,
-        embed_dims=DIMS,
-        feat_channels=8,
-        stacked_convs=1,
-        anchor_generator=dict(
-            type='mmdet.AnchorGenerator',
-            scales=[4],
-            ratios=[2.6],
-            center_offset=0.5,
-            strides=[8, 16],
-        ),
-        bbox_coder=dict(
-            type='mmdet.DeltaXYWHBBoxCoder', target_stds=[0.1, 0.1, 0.2, 0.2]
-        ),
-        loss_cls=dict(type='mmdet.FocalLoss', use_sigmoid=True),
-        loss_bbox=dict(type='mmdet.SmoothL1Loss', beta=0.11),
-        point_pooling=dict(
-            type='mmps.ContextualPointPooling', offset_channels=8
-        ),
-        aggregation=dict(type='mmps.CrossScaleAggregation'),
-        memory=dict(type='mmps.IdentityMemory', num_ids=6, queue_size=4),
-        loss_reid=dict(type='mmps.OIMLoss'),
-        loss_dist=dict(type='mmps.DistanceLoss'),
-        loss_tri=dict(type='mmps.PCNetTripletLoss'),
-        train_cfg=dict(assigner=ASSIGNER, allowed_border=-1, pos_weight=-1),
-        test_cfg=dict(
-            nms_pre=100,
-            score_thr=0.0,
-            nms=dict(type='nms', iou_threshold=0.5),
-            max_per_img=10,
-        ),
+    model = tiny_pcnet()
+    model.bbox_head.bbox_coder.target_stds = [0.1, 0.1, 0.2, 0.2]
+    test_cfg = dict(
+        nms_pre=100,
+        score_thr=0.0,
+        nms=dict(type='nms', iou_threshold=0.5),
+        max_per_img=10,
     )
-    cfg.update(kwargs)
-    return ConfigDict(cfg)
+    own = dict(embed_dims=DIMS, train_cfg=model.train_cfg, test_cfg=test_cfg)
+    return ConfigDict({**model.bbox_head, **own, **kwargs})
 
 
 def make_head(**kwargs) -> nn.Module:

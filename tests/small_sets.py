@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from scipy.io import savemat
 
+from mmps.scenes import ScenesConfig, make_scenes
 from mmps.scenes.mat_writing import cells, struct
 
 # Frame -> rows of [id, x, y, w, h]; -2 is PRW's unlabelled.
@@ -199,4 +200,18 @@ def write_lsps(
             (root / f'{split}_shape.txt').write_text(''.join(sizes))
     lines = ['\t'.join(map(str, query)) + '\n' for query in queries]
     (root / 'query_info.txt').write_text(''.join(lines))
+    return root
+
+
+def write_scenes(root: Path, **settings: Any) -> Path:
+    """Render frames of two cameras, 192 x 108 pixels unless told otherwise."""
+    usual = dict(
+        train_frames=8,
+        test_frames=7,  # one is padded where two processes share them
+        train_ids=6,
+        test_ids=3,
+        cameras=2,
+        size=(192, 108),
+    )
+    make_scenes(root, ScenesConfig(**{**usual, **settings}), workers=1)
     return root

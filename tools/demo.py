@@ -41,7 +41,7 @@ TEST_SETS = {
         ),
     ),
 }
-# Who is looked for in the gallery: a query of the test set, by its number.
+# Number of the test set's query that is searched for in the gallery.
 QUERY = 12
 console = Console(highlight=False)
 run = partial(run_tool, console)

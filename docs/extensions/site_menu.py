@@ -1,4 +1,4 @@
-"""The menu, behind the text of the README, which is the first page."""
+"""Menu of the site, added to the README, which is the first page."""
 
 import shutil
 from pathlib import Path

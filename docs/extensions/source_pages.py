@@ -1,4 +1,4 @@
-"""Pages of files that are linked to but are no pages themselves.
+"""Pages for source files that are linked to.
 
 On GitHub ``[...](../configs/oim/oim_r50_prw.py)`` shows the file. Here it
 leads to a page with the file's text, highlighted; so do the ``[source]``

@@ -1,4 +1,4 @@
-"""Context bipartite graph matching for a query of one's own."""
+"""Context bipartite graph matching (CBGM) in a gallery."""
 
 import numpy as np
 
@@ -26,7 +26,7 @@ def match_context(
     k: int,
     filters: Filters,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Search, and re-score by who is beside the query.
+    """Search, and re-score by the people beside the query.
 
     The frames of the best candidates form a small test set, which the
     evaluation's own matcher re-scores.
@@ -40,8 +40,8 @@ def match_context(
         filters: Which rows to look at.
 
     Returns:
-        Ids, similarities to the query, and re-scored ones, by which they are
-        sorted. All people of the candidates' frames are among them.
+        (n,) row ids, similarities to the query, and re-scored similarities,
+        which sort them. All people of the candidates' frames are included.
     """
     most = max(k, SETTINGS.k1)
     near = gallery.search(query[None], most, filters)

@@ -287,11 +287,8 @@ def _read_at(path: str, index: int, seconds: float) -> np.ndarray | None:
     # The distance of frames varies: only counting finds the right one.
     capture = _open_video(path)
     try:
-        for number in range(index + 1):
-            if not capture.grab():
-                return None
-            if number == index:
-                return capture.retrieve()[1]
+        if all(capture.grab() for _ in range(index + 1)):
+            return capture.retrieve()[1]
     finally:
         capture.release()
     return None

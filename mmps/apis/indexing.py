@@ -23,7 +23,7 @@ from .frame_sources import Picture, Video, read_picture, read_video
 from .person_model import Detections, PersonModel
 from .tracking import TrackCollector
 
-# Frames between two writes; at most so many are done again after a crash.
+# Frames per write; after a crash at most so many are done again.
 _WRITE_EVERY = 64
 _LOOK_UP = 1024
 
@@ -73,18 +73,18 @@ def count_frames(items: Sequence[Picture | Video]) -> int:
 
 
 def mark_of(video: Video, tracks: bool) -> Frame:
-    """The frame that says that a whole video is indexed.
+    """The frame that marks a video as completely indexed.
 
     Args:
         video: The video.
-        tracks: Whether by tracks.
+        tracks: Whether its rows are tracks.
     """
     name = f'{way_of(video, tracks)}#{video.num_bytes}'
     return Frame(name, video.name, MARK)
 
 
 def way_of(video: Video, tracks: bool) -> str:
-    """A video's name with how it is indexed."""
+    """A video's name with the way in which it is indexed."""
     how = 'tracks' if tracks else 'frames'
     rate = 'all' if video.fps is None else f'{video.fps:g}'
     return f'{video.name}#{how}@{rate}'

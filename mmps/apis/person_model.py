@@ -28,8 +28,8 @@ from mmps.utils.part_imports import import_parts
 from .shipped_models import build_model
 
 _GREY = 114
-# Height of a person that was cut out, in the frame it is put into: that of
-# people in surveillance frames. Half the height costs a tenth of top-1.
+# Height of a crop's person as a share of the frame it is put into, as people
+# in surveillance frames have it. Half of it costs a tenth of top-1.
 _CROP_SHARE = 1 / 3
 _LOADERS = ('LoadFrame', 'LoadImageFromFile', 'LoadImageFromNDArray')
 _ANNOTATIONS = ('LoadPersonAnnotations', 'LoadAnnotations')
@@ -115,7 +115,7 @@ class PersonModel:
         self._header: GalleryHeader | None = None
 
     def header(self, **changes: Any) -> GalleryHeader:
-        """What a gallery of this model's embeddings says of itself.
+        """The header of a gallery of this model's embeddings.
 
         Args:
             **changes: Fields of the header to set, such as ``dtype``.

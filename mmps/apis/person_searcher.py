@@ -1,4 +1,4 @@
-"""Search for people: from pictures to "where else is this person"."""
+"""Search for people: pictures in, frames with the same person out."""
 
 import os
 from collections.abc import Sequence
@@ -48,7 +48,7 @@ __all__ = [
 ]
 
 Image = np.ndarray | str | os.PathLike
-# In pixels; of what is smaller a model sees nothing.
+# In pixels; a model sees nothing in smaller boxes.
 MIN_BOX_SIDE = 2
 
 
@@ -131,7 +131,7 @@ class PersonSearcher:
         return self._gallery
 
     def header(self) -> GalleryHeader:
-        """What a gallery of this model's embeddings says of itself."""
+        """The header of a gallery of this model's embeddings."""
         return self.model.header()
 
     def index(

@@ -1,4 +1,4 @@
-"""Searching a gallery by embeddings, and what comes out of it."""
+"""Searching a gallery by embeddings, and the results of a search."""
 
 import contextlib
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from mmps.gallery import BaseGallery, Filters, Frame, GalleryKeyError
 from mmps.gallery.reranking import expand_query, k_reciprocal_distances
 from mmps.utils.errors import UsageError
 
-# Candidates that a re-ranking puts into a new order.
+# Candidates that are re-ranked.
 RERANKED = 200
 _RETRIES = 3
 
@@ -42,7 +42,8 @@ class SearchResult:
 
     Args:
         matches: Best first; all at or above the threshold if there is one.
-        threshold: Similarity from which a match is believed, None for none.
+        threshold: Lowest similarity of a match that is accepted, None for
+            none.
     """
 
     matches: list[Match]
@@ -50,7 +51,7 @@ class SearchResult:
 
     @property
     def nobody(self) -> bool:
-        """Whether no match is believed."""
+        """Whether there is no match at or above the threshold."""
         return not self.matches
 
 
@@ -89,8 +90,8 @@ def search_gallery(
             to False.
         expand: Average the query with so many best matches first (alpha
             query expansion); for the order alone as well. Defaults to 0.
-        threshold: Matches that are less similar are not believed. Defaults
-            to None, the gallery's calibrated one if it has one; -1 believes
+        threshold: Matches that are less similar are rejected. Defaults to
+            None, the gallery's calibrated one if it has one; -1 accepts
             everything.
 
     Returns:
@@ -112,7 +113,7 @@ def search_gallery(
 
 
 def with_retries(search: Callable[[], SearchResult]) -> SearchResult:
-    """Search again where a writer took rows away between two steps.
+    """Search again if a writer removed rows between two steps.
 
     Args:
         search: Looks at the gallery several times.
@@ -131,7 +132,7 @@ def _best(
     rerank: bool,
     expand: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Ids in order, and their similarities to the query as it was asked."""
+    """Row ids in order, and their similarities to the original query."""
     wider = query
     if expand:
         near = gallery.search(query[None], expand, filters)
@@ -149,7 +150,7 @@ def _best(
         return ids, similarities
     vectors = gallery.get(ids, embeddings=True)[0].embeddings
     vectors = vectors.astype(np.float64)
-    # A calibrated threshold is one of similarities to the query itself.
+    # The calibrated threshold is for similarities to the query itself.
     similarities = vectors @ query.astype(np.float64)
     if rerank:
         head = vectors[:RERANKED]
@@ -169,7 +170,7 @@ def result_of(
     k: int,
     threshold: float | None,
 ) -> SearchResult:
-    """The first k rows that are believed, with their frames.
+    """The first k rows that are accepted, with their frames.
 
     Args:
         gallery: Holds the rows.
@@ -181,8 +182,8 @@ def result_of(
     if threshold is None:
         threshold = gallery.header.threshold
     if threshold is not None:
-        believed = similarities >= threshold
-        ids, similarities = ids[believed], similarities[believed]
+        accepted = similarities >= threshold
+        ids, similarities = ids[accepted], similarities[accepted]
     ids, similarities = ids[:k], similarities[:k]
     rows, frames = gallery.get(ids)
     return SearchResult(

@@ -119,7 +119,7 @@ class TrackCollector:
         self._num_frames += 1
         tracked = self._tracker.track(sample)
         numbers = np.full(len(boxes), -1)
-        # It returns boxes as they came, in another order.
+        # The tracker returns the same boxes in another order.
         same = (tracked.bboxes[:, None] == boxes[None]).all(-1)
         which, mine = same.nonzero(as_tuple=True)
         numbers[mine.numpy()] = tracked.instances_id[which].numpy()

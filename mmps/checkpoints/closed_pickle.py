@@ -2,9 +2,9 @@
 
 Python's unpickler with closed lists of opcodes, of names and of types that
 can be filled. Names are not imported: each stands for a value, or for a
-function that checks what it gets. It is the unpickler written in Python that
-is closed here. In the one written in C, names alone can be; a file could
-still set attributes of what they stand for, or call its methods.
+function that checks its arguments. The base is the unpickler written in
+Python: the one in C lets a subclass restrict names only, and a file could
+still set attributes of the named objects or call their methods.
 """
 
 import pickle
@@ -42,7 +42,7 @@ class RefusedError(pickle.UnpicklingError):
 
 
 class _Maker:
-    """The one kind of object that a file can have called."""
+    """The only kind of object that a file can call."""
 
     __slots__ = ('make',)
 
@@ -55,7 +55,7 @@ def _require(holds: bool, what: str) -> None:
         raise RefusedError(what)
 
 
-# -- what makers make ------------------------------------------------------
+# -- makers ----------------------------------------------------------------
 def _bytes(text: str = '', encoding: str = 'latin1') -> bytes:
     _require(type(text) is str and encoding in ('latin1', 'latin-1'), 'bytes')
     return text.encode('latin1')
@@ -68,7 +68,7 @@ def _bytearray(data: bytes | str = b'', *encoding: str) -> bytearray:
 
 
 def _history_method(owner: Any, name: str) -> None:
-    """Stand in for ``getattr``, which would lead anywhere.
+    """Stand in for ``getattr``, which could reach anything.
 
     A HistoryBuffer's methods are stored with it, and not needed.
     """
@@ -125,7 +125,7 @@ def _parameter(
     return nn.Parameter(data, requires_grad)
 
 
-# -- how what they made is filled ------------------------------------------
+# -- filling of the objects that makers return -----------------------------
 def _fill_dict(target: OrderedDict, state: dict) -> None:
     _require(type(state) is dict, 'attributes of a dict')
     vars(target).update(state)  # `_metadata` of state dicts

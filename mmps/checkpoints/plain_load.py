@@ -45,9 +45,9 @@ def load_plain(path: str | os.PathLike, map_location: Any = 'cpu') -> Any:
 
 
 def _storage_limit(path: str | os.PathLike) -> Callable[[Any], int]:
-    """How long storages can be, with flipped bits found.
+    """Largest size of each storage; damaged records raise ValueError.
 
-    torch reads these as other weights.
+    torch does not compare checksums: a flipped bit would be another weight.
     """
     if not zipfile.is_zipfile(path):
         size = os.path.getsize(path)
@@ -66,7 +66,7 @@ def _storage_limit(path: str | os.PathLike) -> Callable[[Any], int]:
 
 
 def _refuse_other_archives(path: str | os.PathLike) -> None:
-    """What torch.load would read by other means than the pickle module."""
+    """Refuse archives that torch.load reads without the pickle module."""
     if os.path.getsize(path) == 0:
         raise ValueError('empty file')
     if tarfile.is_tarfile(path):

@@ -94,6 +94,6 @@ def seed_to_resume(path: str, **reading: Any) -> int | None:
 
 
 def _age(file: Path) -> tuple[int, int]:
-    """Newest first; of equally old files the longer training."""
+    """Sort key: the newest first, and of equally old the longer training."""
     step = int(re.findall(r'\d+', file.name)[-1])
     return -os.stat(file).st_mtime_ns, -step

@@ -12,7 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-# What is not a string in memory; the format holds strings alone.
+# Values that are no strings; the format's metadata holds strings only.
 _JSON = ('dataset_meta', 'epoch', 'iter', 'seed')
 
 

@@ -96,7 +96,7 @@ def run_cli(main: Callable[[], int | None]) -> NoReturn:
         print('interrupted', file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
-        # The reader of a pipe (head, less) went away: nothing to report.
+        # The reader of a pipe (head, less) has ended: nothing to report.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except USAGE_ERRORS as err:

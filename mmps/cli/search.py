@@ -177,8 +177,8 @@ def _add_query(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         '--threshold', type=float,
-        help="believe no answer below it (default: the gallery's, if it was "
-        'calibrated; -1: believe all)',
+        help="reject answers below it (default: the gallery's, if it was "
+        'calibrated; -1: accept all)',
     )  # fmt: skip
     parser.add_argument(
         '--out', type=Path, metavar='PICTURE.png',

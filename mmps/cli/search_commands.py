@@ -215,7 +215,7 @@ def export(args: argparse.Namespace) -> None:
 
 
 def calibrate(args: argparse.Namespace) -> None:
-    """Choose and store the similarity from which a match is believed."""
+    """Choose and store the lowest similarity of an accepted match."""
 
     cfg = load_config(args.config, args.cfg_options)
     _, truth = load_test_set(cfg)

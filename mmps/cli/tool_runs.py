@@ -1,4 +1,4 @@
-"""Run the project's tools from another tool, one process each."""
+"""Runs of the project's tools from another tool, one process each."""
 
 import re
 import shlex

@@ -12,7 +12,7 @@ class BadImageError(OSError):
 
 
 class FaultList:
-    """Collects what is wrong with a data set and raises once.
+    """Collects the faults of a data set and raises once.
 
     Args:
         title: What was being read, the first words of the message.

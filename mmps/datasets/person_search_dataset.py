@@ -130,8 +130,8 @@ class PersonSearchDataset(BaseDataset):
         """Read the split from disk; what a data set overrides.
 
         Called once, when ``data_root`` is known to be a folder. Files are
-        below it, ``split`` says which. What can be read although something
-        is wrong is read on, so that the user is told of all faults at once.
+        below it, ``split`` says which. Reading continues after a fault where
+        it can, so that all faults are reported together.
 
         Args:
             faults: Receives what is wrong with the files: place, fault, and

@@ -1,4 +1,4 @@
-"""Counts and distributions of a split, for a reader who knows it not yet."""
+"""Counts and distributions that describe a split."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Whether an ONNX file says what its detector says."""
+"""Comparison of an ONNX file with its detector."""
 
 import os
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ from .onnx_export import require_extra
 BOX_TOLERANCE = 1e-3
 SCORE_TOLERANCE = 1e-4
 COSINE_TOLERANCE = 1e-4
-# A person whose score or overlap lies on a threshold may be found by one
-# only, and boxes further apart are not the same person's.
+# A person whose score or overlap lies on a threshold may be found by one of
+# the two only. Boxes further apart than this are not of the same person.
 _UNMATCHED_SHARE = 0.05
 _SAME_BOX = 1.0
 
@@ -27,7 +27,7 @@ class Differences:
 
     Args:
         people: Detections, or given boxes, that were compared.
-        unmatched: Detections of one of them that the other has not.
+        unmatched: Detections of one of the two that the other lacks.
         boxes: In pixels.
         scores: Of scores.
         cosine: One minus the cosine of embeddings.
@@ -40,7 +40,7 @@ class Differences:
     cosine: float = 0.0
 
     def include(self, other: 'Differences') -> None:
-        """Take another image's differences in."""
+        """Include the differences on another image."""
         self.people += other.people
         self.unmatched += other.unmatched
         for name in ('boxes', 'scores', 'cosine'):
@@ -105,7 +105,7 @@ def check_onnx(
 def predict(
     model: nn.Module, image: np.ndarray, boxes: np.ndarray | None = None
 ) -> list[np.ndarray]:
-    """What a detector says of an image, in the form of its ONNX file.
+    """A detector's outputs for an image, in the form of its ONNX file's.
 
     Args:
         model: The detector.

@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-# The wrapper for several processes imports it too, and then its functions
-# hold the process group as a default until Python has shut down.
+# Imported before there is a process group: its functions would otherwise hold
+# the group as a default argument until Python has shut down.
 import torch.distributed.nn.functional
 from mmengine.config import Config
 from mmengine.model import is_model_wrapper
@@ -56,7 +56,7 @@ def set_launcher(cfg: Config, launcher: str) -> None:
 
     mmengine's launcher sets a CUDA device and wraps the model for one. Both
     fail on a CPU, unless the process group is there already and the wrapper
-    is told to use no device.
+    uses no device.
 
     Args:
         cfg: Changed in place.
@@ -196,9 +196,9 @@ def lost_workers_explained() -> Iterator[None]:
 def close_processes() -> None:
     """Leave the process group, if there is one, and end its threads.
 
-    A model in a wrapper for several processes holds the group, and a Runner
-    that is no longer used lives on in its reference cycles. A thread of the
-    group that frees a tensor while Python shuts down aborts the process.
+    A model in a wrapper for several processes holds the group, and an unused
+    Runner stays alive by reference cycles. A thread of the group that frees
+    a tensor while Python shuts down aborts the process.
     """
     if torch.distributed.is_initialized():
         gc.collect()

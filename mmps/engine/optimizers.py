@@ -14,8 +14,8 @@ from mmps.registry import OPTIMIZERS
 class FusedAdamW(torch.optim.AdamW):
     """torch's AdamW, as one kernel where torch has it.
 
-    It has it on GPUs, and on CPUs from torch 2.4 on. Elsewhere ``fused=True``
-    ends in an error, and so does the state of a training that had it.
+    That is on GPUs, and on CPUs from torch 2.4 on. Elsewhere ``fused=True``
+    is an error in torch, also in the state of a training that is resumed.
 
     Args:
         params: Parameters, or dicts of them and options.

@@ -1,4 +1,4 @@
-"""The interface of galleries, whatever engine holds them."""
+"""The interface of all gallery engines."""
 
 import os
 from abc import ABC, abstractmethod
@@ -24,8 +24,8 @@ class BaseGallery(ABC):
 
     Engines implement the abstract methods; checks and scaling are here, so
     that every engine refuses the same input, and ``_add``, ``_search`` and
-    ``_delete`` get what is right already. Galleries may be used from several
-    threads. Engines are opened with their ``create`` and ``open``.
+    ``_delete`` get checked input. Galleries may be used from several threads.
+    Engines are opened with their ``create`` and ``open``.
 
     Args:
         uri: Where it lies, for messages.
@@ -276,10 +276,10 @@ class BaseGallery(ABC):
 
     @abstractmethod
     def set_threshold(self, threshold: float | None) -> None:
-        """Store the similarity from which a match is believed.
+        """Store the lowest similarity of a match that is accepted.
 
         Args:
-            threshold: In the header from now on; None for none.
+            threshold: Put into the header; None for none.
 
         Raises:
             GalleryError: The gallery is read-only.
@@ -295,7 +295,7 @@ class BaseGallery(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of files, locks and connections; may be called twice."""
+        """Release files, locks and connections; may be called twice."""
 
     @abstractmethod
     def _add(self, frames: Sequence[Frame], rows: GalleryRows) -> None:

@@ -41,7 +41,7 @@ from .topk import TopK
 from .view import Part, View
 
 LOCK = 'lock'
-# Segments are merged when so many of a kind have gathered, up to this size.
+# Segments are merged from this number of similar ones on, up to this size.
 _MERGE_COUNT = 8
 _MERGE_BYTES = 256 * 2**20
 # Unit vectors in float16 may be a little longer than 1.
@@ -53,14 +53,14 @@ logger = logging.getLogger(__name__)
 class ExactGallery(BaseGallery):
     """A folder with the rows in ``.npy`` and ``.npz`` files.
 
-    ``gallery.json`` holds the header and lists the segments that count, with
-    a checksum (to change a value by hand, leave that out); the file is
-    replaced as a whole, after the files it names are on the disk. So a
-    row whose :meth:`add` returned is never lost, and what a crash left half
-    written is not listed and is removed at the next opening.
+    ``gallery.json`` holds the header and the list of valid segments, with a
+    checksum (remove that to change a value by hand); the file is replaced as
+    a whole, after the files it names are on the disk. So a row whose
+    :meth:`add` returned is never lost, and files that a crash left half
+    written are not listed, and removed at the next opening.
 
     One process writes at a time. Any number may read meanwhile; they see
-    what is added at their next search.
+    added rows at their next search.
     """
 
     engine = 'exact'
@@ -232,7 +232,7 @@ class ExactGallery(BaseGallery):
         return self._current().num_rows(filters)
 
     def set_threshold(self, threshold: float | None) -> None:
-        """Store the similarity from which a match is believed."""
+        """Store the lowest similarity of a match that is accepted."""
         check_threshold(threshold)
         with self._writing:
             self._check_writable()
@@ -277,7 +277,7 @@ class ExactGallery(BaseGallery):
         }
 
     def close(self) -> None:
-        """Let go of the lock and of the mapped files."""
+        """Release the lock and the mapped files."""
         with self._writing:
             self._closed = self.read_only = True
             self._view = View()
@@ -294,7 +294,7 @@ class ExactGallery(BaseGallery):
             raise GalleryError(f'{self.uri}: is closed')
 
     def _current(self) -> View:
-        """The view; a reader looks first whether a writer changed it."""
+        """The view; a reader first checks whether a writer changed it."""
         self._check_open()
         if self.read_only and manifest_stamp(self.folder) != self._stamp:
             with self._writing:
@@ -351,7 +351,7 @@ class ExactGallery(BaseGallery):
     def _merge(self, first: int, last: int) -> None:
         """Put one segment in the place of several neighbours."""
         parts = self._view.parts
-        # The others keep their masks: what is merged was counted in them.
+        # The other masks stay: they include what the merged ones took away.
         new = Part.whole(
             self._save(self._view.merged(first, last)),
             replaces=any(part.replaces for part in parts[first:last]),
@@ -387,15 +387,15 @@ class ExactGallery(BaseGallery):
         try:
             write_whole(self.folder / MANIFEST, lambda file: file.write(text))
         except BaseException:
-            # It may be on the disk already; that is what counts.
+            # The new manifest may be on the disk already, and then counts.
             with contextlib.suppress(Exception):
                 self._load()
             raise
         self._view = view
 
     def _remove_leftovers(self) -> None:
-        """Remove what a crash left and no manifest names."""
-        self._load()  # an interrupted write may have got further than it said
+        """Remove files that a crash left and that no manifest names."""
+        self._load()  # an interrupted write may be complete on the disk
         keep = {segment.name for segment in self._view.segments}
         left = {
             path.name.partition('.')[0]
@@ -427,8 +427,8 @@ class ExactGallery(BaseGallery):
 def _first_to_merge(sizes: list[int]) -> int | None:
     """First of the last segments that are worth being merged, if any.
 
-    At least eight, together below a limit, the largest no more than half of
-    them all: so each row is rewritten only a few times.
+    At least eight, below a limit together, the largest no more than half of
+    their sum: so each row is rewritten only a few times.
     """
     found, total, largest = None, 0, 0
     for first in range(len(sizes) - 1, -1, -1):
@@ -442,7 +442,7 @@ def _first_to_merge(sizes: list[int]) -> int | None:
 
 
 def _refuse_what_is_there(folder: Path) -> None:
-    """Raise unless a folder is missing or has what a crash left at most."""
+    """Raise unless a folder is missing, or holds only what a crash left."""
     if folder.exists() and (
         not folder.is_dir()
         or any(

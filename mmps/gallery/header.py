@@ -19,7 +19,7 @@ _NUMBERS = ('det_thr', 'threshold', 'created')
 
 @dataclass(frozen=True)
 class GalleryHeader:
-    """What every engine stores beside the rows.
+    """Settings that every engine stores beside the rows.
 
     Args:
         dim: D of the embeddings.
@@ -29,12 +29,12 @@ class GalleryHeader:
         dtype: Of the stored embeddings. Defaults to 'float32'.
         model: Name of the config the embeddings come from. Defaults to ''.
         model_hash: Hash of the weights; '' fits every model.
-        det_thr: Lowest score of the people in it, None where it is open.
+        det_thr: Lowest detection score of its rows, None where not fixed.
         root: Folder that the sources of frames are relative to, itself
             relative to the gallery's folder or absolute; '' where sources
             are absolute.
-        threshold: Similarity from which a match is believed, where one was
-            calibrated.
+        threshold: Lowest similarity of a match that is accepted; None if
+            it was not calibrated.
         created: Seconds since 1970.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Manifest of an exact gallery: its header, and the segments that count."""
+"""Manifest of an exact gallery: its header, and its valid segments."""
 
 import json
 import os
@@ -23,7 +23,7 @@ def manifest_text(
     Args:
         header: Of the gallery.
         segments: Names of the segments, oldest first.
-        replaces: Those of them that take away from older ones.
+        replaces: Those of them that delete rows or frames of older ones.
     """
     data = header.to_json()
     data |= dict(segments=list(segments), replaces=list(replaces))
@@ -74,7 +74,7 @@ def read_manifest(folder: Path) -> tuple[GalleryHeader, dict[str, Any]]:
 
 
 def manifest_stamp(folder: Path) -> tuple | None:
-    """What changes whenever the manifest is replaced."""
+    """A value that changes whenever the manifest is replaced."""
     try:
         status = os.stat(folder / MANIFEST)
     except FileNotFoundError:

@@ -237,7 +237,7 @@ class MilvusGallery(BaseGallery):
             return self._store.count(PEOPLE, where)
 
     def set_threshold(self, threshold: float | None) -> None:
-        """Store the similarity from which a match is believed."""
+        """Store the lowest similarity of a match that is accepted."""
         self._check_writable()
         check_threshold(threshold)
         header = dataclasses.replace(self.header, threshold=threshold)

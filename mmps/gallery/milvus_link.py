@@ -24,7 +24,7 @@ DEFAULT_NAME = 'mmps'
 # Milvus itself takes names of up to 255 bytes.
 _NAME = re.compile(r'[A-Za-z_][A-Za-z0-9_]{0,199}')
 _LOOPBACK = ('127.0.0.1', 'localhost')
-# Seconds. That a server is gone is seen sooner than that it hangs.
+# Seconds. A missing server is noticed sooner than one that hangs.
 _CONNECT_TIMEOUT = 5
 _CALL_TIMEOUT = 60
 _LOAD_TIMEOUT = 600
@@ -80,10 +80,10 @@ def parse_uri(uri: str) -> tuple[str, str]:
 class Link:
     """A client, closed for good by :meth:`close`.
 
-    milvus-lite is not safe for threads that write: what several wrote at
-    once is lost after a crash. And while it flushes, others do not find the
-    rows. So a lock goes with the folder in this process, and the writers of
-    a ``milvus-lite server`` take turns by a lock file on this machine.
+    milvus-lite is not safe for several writing threads: rows that they wrote
+    at once are lost after a crash. While it flushes, searches miss rows. So
+    the users of a folder in this process share a lock, and the writers of a
+    ``milvus-lite server`` take turns by a lock file on this machine.
 
     Args:
         uri: See :func:`parse_uri`.
@@ -116,10 +116,10 @@ class Link:
             self._lite = _Lite.acquire(self.address)
             self._lock = self._lite.lock
             url, token = self._lite.url, ''
-        # Or the server is not found again for seconds after a restart.
+        # Otherwise a restarted server is not found again for seconds.
         options = {'grpc.use_local_subchannel_pool': 1}
         if urlsplit(url).hostname in _LOOPBACK:
-            # Or gRPC asks the proxy of $http_proxy for this machine.
+            # Otherwise gRPC asks the proxy of $http_proxy for this machine.
             options['grpc.enable_http_proxy'] = 0
         try:
             # Without `dedicated` close() keeps the connection.
@@ -278,7 +278,7 @@ def _start_lite(path: str) -> str:
     url = _lite_servers().start_and_get_uri(path)
     if url is not None:
         return url
-    # It says why in its log only.
+    # milvus-lite gives the reason in its log only.
     with contextlib.suppress(FileNotFoundError), open(f'{path}/LOCK') as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

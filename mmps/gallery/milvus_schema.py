@@ -51,7 +51,7 @@ def create_collections(link: Link, dim: int) -> None:
         if kind == HEADER:
             schema.add_field('json', DataType.VARCHAR, max_length=LONGEST_TEXT)
         else:
-            # NaN fails no comparison in some places and all in others.
+            # Whether NaN passes a comparison differs between the engines.
             schema.add_field('timed', DataType.BOOL)
             schema.add_field('time', DataType.DOUBLE)
         if kind == FRAMES:
@@ -73,7 +73,7 @@ def create_collections(link: Link, dim: int) -> None:
             'create_collection',
             collection,
             schema=schema,
-            # What add() returned from is found by the next search.
+            # A row is found by the next search after its add() has returned.
             consistency_level='Strong',
         )
         # Waiting for the index takes half a second; loading waits for it.
@@ -238,7 +238,7 @@ def _time_of(frame: Frame) -> dict:
 
 
 def _rounded(score: float) -> float:
-    """As the scores are, or 0.9 would not pass 0.9."""
+    """In the precision of the stored scores: 0.9 has to pass 0.9."""
     if abs(score) > float(np.finfo(np.float32).max):
         return score
     return float(np.float32(score))

@@ -36,10 +36,10 @@ class Store:
     """The three collections of a gallery.
 
     Milvus has no transactions. So before frames are written or deleted,
-    their ids go into NAME_header, with a number that rises with time. They
-    and their people are hidden until the frames' own rows, which are written
-    last, have a number as high. So what a crash leaves half written is never
-    seen, and writing it again repairs it.
+    their ids go into NAME_header, with a number that rises with time. These
+    frames and their people are hidden until the frames' own rows, which are
+    written last, have a number as high. So frames that a crash left half
+    written are never seen, and writing them again repairs them.
 
     Args:
         link: To Milvus.
@@ -164,7 +164,7 @@ class Store:
         return num
 
     def remove_unfinished(self) -> None:
-        """Remove what crashed writers left, not what others write now."""
+        """Remove the remains of crashed writers, not of running ones."""
         journals = self._journals()
         if not self.link.local:
             before = time.time_ns() - _DAY

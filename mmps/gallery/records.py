@@ -66,7 +66,7 @@ class Frame(NamedTuple):
 
     @property
     def is_mark(self) -> bool:
-        """Whether it is no picture but says that an input is indexed."""
+        """Whether it is no picture but marks an input as indexed."""
         return self.index == MARK
 
     @property

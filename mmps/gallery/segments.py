@@ -1,8 +1,8 @@
 """Immutable pieces of an exact gallery on disk.
 
-A segment is ``NAME.npz`` (rows, frames and what it takes away from older
+A segment is ``NAME.npz`` (rows, frames, and the ids that it deletes from older
 segments) and, if it has rows, ``NAME.npy`` (their embeddings, which are
-mapped into memory and never read as a whole).
+mapped into memory).
 """
 
 import json
@@ -26,14 +26,13 @@ _FRAMES = ('frame_ids', 'frame_times', 'frame_index', 'frame_sizes')
 _GONE = ('gone_ids', 'gone_frames')
 _KEYS = (*_ROWS, *_FRAMES, 'frame_cameras', *_GONE, 'texts', 'checksum')
 # Files of embeddings up to this size are compared with their checksum when
-# they are opened; larger ones, which would have to be read for it, when they
-# are merged.
+# they are opened. Larger ones, which that would read, are compared on merging.
 _CHECKED_BYTES = 64 * 2**20
 
 
 @dataclass
 class Segment:
-    """Frames, their people, and ids that older segments lose.
+    """Frames, their people, and ids that are deleted from older segments.
 
     Args:
         rows: n people; ``rows.frames`` indexes the F frames here, and

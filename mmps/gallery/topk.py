@@ -17,17 +17,17 @@ _CROWD = 4
 class TopK:
     """Collects the k best rows of each query from blocks of rows.
 
-    A matrix product in float32 finds what may be among the best; only that
-    little is computed again in float64, always in the same way. So the
-    result does not depend on how the rows are cut into blocks, and rows with
-    equal vectors tie exactly.
+    A matrix product in float32 finds the candidates; only these few are
+    computed again in float64, always in the same way. So the result does not
+    depend on how the rows are cut into blocks, and rows with equal vectors
+    tie exactly.
 
     Args:
         queries: (q, D) float32.
         k: Rows to keep of each query.
         fetch: Gives the (n, D) vectors of (n,) row numbers.
-        max_norm: Length that no row passes, if one is known. Defaults to
-            None, measured in every block.
+        max_norm: Upper bound of the rows' lengths, if one is known. Defaults
+            to None, measured in every block.
     """
 
     def __init__(
@@ -58,10 +58,10 @@ class TopK:
 
     @property
     def block_rows(self) -> int:
-        """Rows of the next block that make the best use of the caches.
+        """Number of rows of the next block that fits the caches best.
 
-        At the start nothing is known that could be left out: small blocks
-        are cheaper until there is a floor.
+        Blocks are small until there is a floor, without which no row can be
+        left out.
         """
         few = max(1024, _BLOCK_SIMS // max(len(self.queries), 1))
         return min(few, _BLOCK_ROWS, max(_FIRST_ROWS, 3 * self._num_seen))

@@ -12,13 +12,13 @@ from .segments import Segment
 
 @dataclass(frozen=True)
 class Part:
-    """A segment, and which of its frames and rows are alive.
+    """A segment, and which of its frames and rows are not deleted.
 
     Args:
         segment: The segment.
         frames: (F,) bool.
         rows: (n,) bool.
-        replaces: Whether the segment takes anything away from older ones.
+        replaces: Whether the segment deletes anything from older ones.
     """
 
     segment: Segment
@@ -33,7 +33,7 @@ class Part:
         return cls(segment, frames, np.ones(len(segment.rows), bool), replaces)
 
     def without(self, newer: Segment) -> 'Part':
-        """What stays when a newer segment is added."""
+        """The part that is left when a newer segment is added."""
         segment = self.segment
         gone = np.concatenate([newer.frame_ids, newer.gone_frames])
         frames = segment.find_frames(gone)
@@ -77,7 +77,7 @@ class Part:
         frames[found[found >= 0]] = False
         rows = self.rows & frames[segment.rows.frames]
         if filters.min_score is not None:
-            # As the scores are stored: 0.9 passes 0.9.
+            # In the precision of the stored scores: 0.9 has to pass 0.9.
             limit = np.finfo(np.float32).max
             lowest = np.float32(np.clip(filters.min_score, -limit, limit))
             rows &= segment.rows.scores >= lowest
@@ -100,8 +100,8 @@ class View:
 
         Args:
             segments: Oldest first.
-            replacing: Names of those that take away from older ones; the
-                others need not be compared with every older one.
+            replacing: Names of those that delete from older ones; the others
+                need not be compared with every older one.
         """
         view = cls()
         for segment in segments:
@@ -249,14 +249,14 @@ class View:
     def merged(self, first: int, last: int) -> Segment:
         """One segment in the place of the parts ``first`` to ``last - 1``.
 
-        What they took away from older parts it takes away as well.
+        It deletes from older parts what they deleted.
         """
         parts = self.parts[first:last]
         frames: list[Frame] = []
         rows, gone_ids, gone_frames = [], [], []
         for part in parts:
             segment = part.segment
-            segment.check_vectors()  # so that damage is not copied
+            segment.check_vectors()  # damage must not be copied
             alive = np.flatnonzero(part.frames)
             number = np.full(segment.num_frames, -1)
             number[alive] = np.arange(len(alive)) + len(frames)

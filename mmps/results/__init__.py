@@ -1,1 +1,1 @@
-"""Result files: what a test found, how it came about, and comparing."""
+"""Result files: a test's figures, what they depend on, and comparison."""

@@ -1,12 +1,12 @@
-"""Tell two result files apart."""
+"""Comparison of two result files."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 SAME, DIFFERENT, NOT_COMPARABLE = 0, 1, 2
-# In which order parts are named; a part that one side does not know is
-# left out. Of these, equal hashes say enough.
+# Parts in the order in which they are named. A part that one side does not
+# know is left out; parts with equal hashes are equal.
 _PARTS = (
     'protocol', 'data', 'inference', 'config', 'weights', 'predictions',
     'seed', 'device', 'versions',
@@ -43,7 +43,7 @@ class Comparison:
 def compare_results(
     first: Mapping[str, Any], second: Mapping[str, Any]
 ) -> Comparison:
-    """Compare figures, and everything that they came about by.
+    """Compare figures, and everything that they depend on.
 
     Figures are comparable if they are of the same annotations and were
     judged by the same protocol. They are the same if those that both files

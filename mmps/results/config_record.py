@@ -10,9 +10,9 @@ from typing import Any
 
 from mmengine.config import Config
 
-# Of the top level everything else is left out: where and how a run is
-# carried out, validated, logged and saved, its seed, which has a place of its
-# own, and names that only the config file itself uses.
+# Everything else of the top level is left out: where and how a run is carried
+# out, validated, logged and saved; its seed, which is recorded apart; and
+# names that only the config file itself uses.
 SECTIONS = (
     'default_scope',
     'model',
@@ -61,7 +61,7 @@ def config_record(cfg: Config) -> dict[str, Any]:
 
 
 def inference_record(content: Mapping[str, Any]) -> dict[str, Any]:
-    """What a model is told at test time, out of a config's content.
+    """The settings of a model at test time, out of a config's content.
 
     Args:
         content: Of :func:`config_record`.

@@ -1,4 +1,4 @@
-"""The file that every test run leaves: figures, and how they came about."""
+"""The result file of a test run: figures, and what they depend on."""
 
 import json
 import math

@@ -167,7 +167,7 @@ def _render_job(job: _Job) -> int:
         _, code = cv2.imencode(
             '.jpg', frame.image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
         )
-        # Thousands of them, which can be rendered again.
+        # Not synced: there are thousands, and they can be rendered again.
         write_whole(
             job.images / job.names[plan.name], code.tobytes(), sync=False
         )

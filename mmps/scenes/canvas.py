@@ -13,7 +13,7 @@ __all__ = ['Canvas']
 
 # Left, top, right, bottom, in box heights.
 _LOOSE = np.array([-0.006, -0.003, 0.006, 0.003])
-_LEAST_SEEN = 0.35  # a person of whom less is seen is not annotated
+_LEAST_SEEN = 0.35  # people with a smaller visible share are not annotated
 _LEAST_HEIGHT = 0.05  # of the frame, likewise
 
 
@@ -89,7 +89,7 @@ class Canvas:
         scale: float,
         rng: np.random.Generator,
     ) -> None:
-        """Draw a person over what is there, and note whose pixels are."""
+        """Draw a person over the image, and note the owner of its pixels."""
         height, width = figure.body.shape
         shape = (max(1, round(width * scale)), max(1, round(height * scale)))
         image = cv2.resize(figure.image, shape, interpolation=cv2.INTER_AREA)
@@ -117,7 +117,7 @@ class Canvas:
         self.bodies.append((seen, area, float(solid.sum())))
 
     def add_furniture(self, thing: Furniture) -> None:
-        """Draw a piece of furniture over what is there."""
+        """Draw a piece of furniture over the image."""
         height, width = thing.image.shape[:2]
         inside, cut = self._overlap(
             thing.left, thing.foot - height, width, height

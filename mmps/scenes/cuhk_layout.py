@@ -22,17 +22,9 @@ def _write_annotations(
     test: SplitTruth,
     names: dict[str, str],
 ) -> dict[str, int]:
-    """Write everything beside the pictures.
+    """Write the ``.mat`` files; returns ``queries`` and ``galleries``.
 
-    Args:
-        root: The data set's folder.
-        config: The settings.
-        train: Training split.
-        test: Test split.
-        names: Frame name to file name.
-
-    Returns:
-        dict[str, int]: ``queries`` and ``galleries``: how many there are.
+    See :attr:`Layout.write_annotations`.
     """
     protocols = root / 'annotation' / 'test' / 'train_test'
     protocols.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ from .scenes_config import ScenesConfig
 
 __all__ = ['HAND_THINGS', 'Appearance', 'sample_person']
 
-# Commonness and BGR of the colours of clothes.
+# Frequency and BGR of the colours of clothes.
 CLOTHES = {
     'black': (11, (34, 32, 32)),
     'charcoal': (6, (78, 72, 70)),

@@ -21,17 +21,9 @@ def _write_annotations(
     test: SplitTruth,
     names: dict[str, str],
 ) -> dict[str, int]:
-    """Write everything beside the pictures.
+    """Write the ``.mat`` files and the list of queries; returns ``queries``.
 
-    Args:
-        root: The data set's folder.
-        config: The settings.
-        train: Training split.
-        test: Test split.
-        names: Frame name to file name.
-
-    Returns:
-        dict[str, int]: ``queries``: how many there are.
+    See :attr:`Layout.write_annotations`.
     """
     (root / 'annotations').mkdir(exist_ok=True)
     for split, truth, key in (

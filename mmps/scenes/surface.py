@@ -43,7 +43,7 @@ class Surface:
         depth: Half width seen from the side over that from the front.
         top: Row of the axis' first end.
         bottom: Row of the axis' second end.
-        views: Directions that are told apart. Defaults to 16.
+        views: Number of distinct directions. Defaults to 16.
     """
 
     sheet: np.ndarray

@@ -1,4 +1,4 @@
-"""Telling scenes trees on disk from other folders and from each other."""
+"""Recognition of scenes trees on disk."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""What tests of your own parts can use; nothing at run time needs it.
+"""Helpers for tests of your own parts; nothing at run time needs them.
 
 * :func:`demo_search_samples`: random images with people, as a model gets them;
 * :func:`tiny_two_stage`, :func:`build` and :func:`training_loss`: a whole
@@ -6,7 +6,8 @@
 * :func:`random_ground_truth`, :func:`noisy_predictions` and
   :func:`reorder_frames`: search problems for evaluation and metrics, without
   images and models;
-* :class:`DispatchedOperators`: what some code asks of a GPU, without one;
+* :class:`DispatchedOperators`: the operators that some code runs, and where
+  it would wait for a GPU;
 * :data:`HALF_DTYPES`: the half precisions of this torch on a CPU.
 
 Example:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-# Operators whose result has a size, or is a number, that the host asks for.
+# Operators whose result, or its size, is a number that the host reads.
 _WAITS = {
     'aten::_local_scalar_dense',
     'aten::_unique2',
@@ -23,14 +23,14 @@ _INDEXES = {'aten::index', 'aten::index_put', 'aten::index_put_'}
 
 
 class DispatchedOperators(TorchDispatchMode):
-    """Counts the operators of a block, to tell without a GPU what one does.
+    """Counts the operators of a block, to predict a GPU's work without one.
 
     Attributes:
         counts: How often each operator was called, by name ('aten::mm').
-        launches: Calls that are not views; each is a kernel or some.
+        launches: Calls that are not views; each is one kernel or more.
         waits: Calls for which the host would wait for a GPU: numbers and
-            results of unknown size. What leaves no operator behind, such as
-            ``tolist`` and copies to the host, is not seen on a CPU.
+            results of unknown size. Waits without an operator, such as
+            ``tolist`` and copies to the host, are not seen on a CPU.
     """
 
     def __init__(self) -> None:

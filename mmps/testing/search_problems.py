@@ -148,7 +148,8 @@ def noisy_predictions(
         noise *= embedding_noise / np.sqrt(embed_dims)
         return _unit(own + noise + shifts[cams] / 3).astype(dtype)
 
-    people = np.where(wrong, -1, truth.person_ids[sources]) if num else frames
+    people = np.full(num, -1)
+    people[~wrong] = truth.person_ids[sources[~wrong]]
     embeddings = embed(people, cameras[frames])
     query_embeddings = embed(
         truth.query_person_ids, cameras[truth.query_frames]

@@ -1,4 +1,4 @@
-"""Utilities of mmps that know nothing of its parts."""
+"""Generic utilities, which know nothing of the parts of mmps."""
 
 from mmps.utils.errors import UsageError
 from mmps.utils.part_imports import register_all_modules

@@ -1,4 +1,4 @@
-"""Check the keys given to ``--cfg-options`` before they are merged.
+"""Check of the keys given to ``--cfg-options`` before they are merged.
 
 mmengine creates whatever key it does not find, so that a typing error trains
 the unchanged model. Here a key must be in the config already, or be an
@@ -31,7 +31,7 @@ from torch.utils.data import DataLoader
 from mmps.utils.errors import UsageError
 from mmps.utils.part_imports import quiet_imports
 
-# Taken out of a dict by mmengine before the class sees the rest.
+# Removed from a dict by mmengine before the class is called with the rest.
 _BUILD_KEYS = {
     *('type', '_scope_', '_delete_', 'priority', 'by_epoch'),
     *('convert_to_iter_based', 'constructor', 'paramwise_cfg'),

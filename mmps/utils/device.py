@@ -15,12 +15,12 @@ from torch import Tensor
 def has_cuda() -> bool:
     """Whether torch and mmcv's operators both run on a GPU here.
 
-    mmcv may have been built without CUDA, or for other GPUs; that is said in
-    one line, once. It is found out by a call.
+    mmcv may have been built without CUDA, or for other GPUs. A call of an
+    operator finds out; a failure is logged once, in one line.
     """
     if not torch.cuda.is_available():
         return False
-    # Late, since it takes seconds, and few need it to say no.
+    # Imported here: it takes seconds, and is not needed without a GPU.
     from mmcv.ops import roi_align
 
     rank = os.environ.get('LOCAL_RANK', os.environ.get('SLURM_LOCALID', 0))

@@ -6,7 +6,7 @@ class UsageError(Exception):
 
 
 # What bad arguments, files and configs raise, and a training that diverges;
-# anything else is a bug of ours and keeps its traceback.
+# anything else is a bug in mmps and keeps its traceback.
 USAGE_ERRORS = (UsageError, ValueError, KeyError, OSError, FloatingPointError)
 
 

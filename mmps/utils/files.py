@@ -1,4 +1,4 @@
-"""Files that are there, written as a whole, and not too large unpacked."""
+"""Files: existence, writing as a whole, and limits of unpacked sizes."""
 
 import os
 from collections.abc import Callable
@@ -83,7 +83,7 @@ def sync_folder(path: str | os.PathLike) -> None:
 
 
 def most_bytes(packed: int) -> int:
-    """Size beyond which decompressed data is no data but a trap.
+    """Largest size of decompressed data that is accepted.
 
     Args:
         packed: Size of the compressed data in bytes.

@@ -57,7 +57,7 @@ def seed_generators(*entropy: int) -> None:
 
 @contextmanager
 def drawing_from(index: int) -> Iterator[None]:
-    """Draw from the seed of an index; afterwards go on as before.
+    """Draw from the seed of an index; restore the generators afterwards.
 
     Args:
         index: A :class:`SeededIndex`; a plain integer changes nothing.

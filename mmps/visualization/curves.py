@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from mmps.evaluation.functional import ProtocolResult
 
-# Okabe and Ito's colours, told apart with any colour vision.
+# Okabe and Ito's colours, which people with any colour vision can tell apart.
 SAME_COLOUR, DIFFERENT_COLOUR = '#0072B2', '#D55E00'
 _COLOURS = ['#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9']
 _MARKERS = 'osD^vP'
@@ -152,6 +152,6 @@ def _rank_ticks(max_rank: int) -> list[int]:
 
 
 def _threshold(results: dict[str, ProtocolResult]) -> str:
-    """The detection threshold, which belongs to every figure."""
+    """The detection threshold, which every figure states."""
     thresholds = {result.det_thr for result in results.values()}
     return ', '.join(f'detections of score ≥ {thr:g}' for thr in thresholds)

@@ -1,4 +1,4 @@
-"""From the queries of a request to answers."""
+"""Answers to the queries of a request."""
 
 from collections.abc import Callable
 
@@ -23,7 +23,7 @@ from .services import Services, frame_info
 # Largest difference, in pixels of an edge, of a given box from the detection
 # that it stands for.
 _SAME_BOX = 0.5
-# Boxes may leave the picture by rounding.
+# Pixels by which a box may leave the picture, for rounding.
 _BEYOND = 1.0
 
 

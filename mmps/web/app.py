@@ -1,4 +1,4 @@
-"""The server: page, API, and what stands before them."""
+"""The server: page and API behind access control."""
 
 from collections.abc import Sequence
 from importlib.resources import files
@@ -18,7 +18,7 @@ from .routes import api_routes
 from .security import ANY_HOST, LOOPBACK_HOSTS, Guard, check_bind, is_loopback
 from .services import Services
 
-# All that is served of the folder; no path of a client is ever opened.
+# The files of the folder that are served; no path of a client is opened.
 _SCRIPTS = ('app.js', 'common.js', 'filters.js', 'picture.js', 'results.js')
 _PAGE = {
     '/': ('index.html', 'text/html'),
@@ -52,7 +52,8 @@ def create_app(
         An ASGI application.
 
     Raises:
-        UsageError: Everybody would be answered.
+        UsageError: All hosts are allowed and there is no token, or the
+            token cannot stand in a header.
     """
     hosts = LOOPBACK_HOSTS if allowed_hosts is None else allowed_hosts
     check_bind('localhost', token)

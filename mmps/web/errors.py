@@ -1,4 +1,4 @@
-"""Errors of the API: one JSON form, nothing about the server in it."""
+"""Errors of the API: one JSON form, without details of the server."""
 
 import json
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ _MAX_FIELD = 100
 
 
 class ApiError(Exception):
-    """What is wrong with a request.
+    """A request that cannot be answered.
 
     Args:
         status: Of HTTP.

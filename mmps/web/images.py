@@ -1,4 +1,4 @@
-"""Pictures in and out: careful decoding, JPEG, crops of people."""
+"""Pictures in and out: decoding with limits, JPEG, crops of people."""
 
 import contextlib
 import io
@@ -12,7 +12,7 @@ from mmps.visualization.answers import crop_person
 
 from .errors import ApiError
 
-# Models scale pictures; a line of pixels would be scaled to nothing.
+# Models scale pictures; a side of one pixel would become zero.
 MIN_SIDE = 16
 MAX_RATIO = 100
 _CROP_HEIGHT = 352

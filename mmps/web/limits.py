@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from .errors import ApiError
 
-# Bounds that clients know from the OpenAPI description.
+# Limits that are in the OpenAPI description.
 MAX_K = 1000
 MAX_QUERIES = 16
 MAX_SIDE = 8192
@@ -47,7 +47,7 @@ class WebLimits:
 class Gate:
     """Lets a few threads through at a time, a few more wait.
 
-    Those who wait hold threads of the server's pool (40), so that all gates
+    Waiting requests hold threads of the server's pool (40), so all gates
     together must leave some of them to searches.
 
     Args:

@@ -98,7 +98,7 @@ class Info(BaseModel):
     model: str
     metric: Literal['cosine', 'ip']
     threshold: float | None = Field(
-        description='similarity from which a match is believed'
+        description='lowest similarity of a match that is accepted'
     )
     limits: LimitsInfo
 

@@ -19,7 +19,7 @@ from .limits import WebLimits
 LOOPBACK_HOSTS = ('localhost', '127.0.0.1', '[::1]')
 ANY_HOST = '*'
 UPLOADS = '/api/uploads'
-# What a form adds around the bytes of a picture.
+# Bytes that a form adds to those of a picture.
 _FORM_BYTES = 16 * 2**10
 _HEADERS = {
     'Content-Security-Policy': (
@@ -73,8 +73,8 @@ def check_bind(host: str, token: str | None) -> None:
 class Guard:
     """Middleware in front of everything else.
 
-    It checks host, origin and token, bounds bodies, adds headers, and turns
-    what nobody caught into an error that says nothing.
+    It checks host, origin and token, limits bodies, adds headers, and turns
+    uncaught exceptions into an error without details.
 
     Args:
         app: What it guards.
@@ -198,7 +198,7 @@ class _Body:
 
 
 def _check_origin(method: str, headers: Headers, host: str) -> None:
-    """Refuse what another site lets a browser send."""
+    """Refuse requests that another site makes a browser send."""
     site = headers.get('sec-fetch-site', 'none')
     origin = headers.get('origin')
     try:

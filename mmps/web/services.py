@@ -21,7 +21,7 @@ class Services:
     """The searcher and the gallery as the API sees them.
 
     The model works on one picture at a time; pictures are read and decoded
-    two at a time, for their memory. Searches of the gallery are not held up.
+    two at a time, to limit memory. Searches of the gallery do not wait.
 
     Args:
         searcher: Finds, embeds and searches.

@@ -1,4 +1,4 @@
-"""Uploaded pictures: read with care, kept in memory for a while."""
+"""Uploaded pictures: read with limits, kept in memory for a limited time."""
 
 import secrets
 import threading

@@ -1,9 +1,9 @@
-"""Damaged files for every reader, and what the readers make of them.
+"""Fuzzing: damaged files for every reader, and checks of the results.
 
 A case is a target (what is read) and bytes that choose the edits of the
-target's valid files. So a fault found anywhere, by the tests or by
-``tests/fuzz.py``, is repeated by its bytes, and hypothesis, which draws them,
-looks for simpler ones.
+target's valid files. So a fault that the tests or ``tests/fuzz.py`` find is
+repeated by its bytes, and hypothesis, which draws them, looks for simpler
+ones.
 """
 
 from .cases import FAULT, CaseRunner, Outcome

@@ -1,4 +1,4 @@
-"""Running cases in this process."""
+"""Cases in this process."""
 
 import shutil
 import warnings

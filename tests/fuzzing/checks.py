@@ -1,4 +1,4 @@
-"""What must hold of whatever a reader accepts."""
+"""Checks of everything that a reader accepts."""
 
 import hashlib
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Damage to files: which, where, and what is there instead."""
+"""Damage to files: which file, which place, and the replacement."""
 
 import re
 import warnings

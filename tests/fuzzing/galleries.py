@@ -1,4 +1,4 @@
-"""Reading and writing a damaged gallery in every way there is."""
+"""Every way of reading and writing a damaged gallery."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Values that readers stumble over."""
+"""Unusual values, which readers may fail on."""
 
 import struct
 import warnings
@@ -61,7 +61,7 @@ _KINDS = None, None, None, '|O', '<f4', '<i8', 'junk'
 
 
 def odd(like: Any, tape: Tape) -> Any:
-    """A value that is seldom in the place of another one.
+    """An unusual value in the place of another one.
 
     Args:
         like: The other one.

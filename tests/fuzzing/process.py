@@ -1,4 +1,4 @@
-"""Running cases in a child process, which may crash or hang."""
+"""Cases in a child process, which may crash or hang."""
 
 import multiprocessing
 import resource

@@ -1,4 +1,4 @@
-"""What is damaged, how it is read, and which errors are right."""
+"""Targets of fuzzing: files, their reader, and its errors."""
 
 import logging
 import tempfile

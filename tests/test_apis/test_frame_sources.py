@@ -13,8 +13,11 @@ from mmps.apis.frame_sources import (
     read_picture,
     read_video,
 )
+from mmps.datasets import PRWDataset
 from mmps.datasets.errors import BadImageError
 from mmps.utils.errors import UsageError
+
+from small_sets import write_prw
 
 
 def names(items):
@@ -209,3 +212,50 @@ def test_frames_are_found_where_numbers_lead_astray(video, monkeypatch):
     monkeypatch.setattr(cv2, 'VideoCapture', Astray)
     for frame in list(wanted)[::5]:
         np.testing.assert_array_equal(read_frame(frame), wanted[frame])
+
+
+def test_frames_of_a_data_set(tmp_path):
+    dataset = PRWDataset(str(write_prw(tmp_path / 'PRW')), split='test')
+    items = expand_inputs([dataset])
+    assert names(items) == [info['img_path'] for info in dataset]
+    assert [item.frame.camera for item in items] == ['1', '2', '6', '6']
+    picture = read_picture(items[0].path)
+    np.testing.assert_array_equal(picture, cv2.imread(items[0].path))
+
+
+def test_pattern_of_folders(frames):
+    folders = expand_inputs(f'{frames}/cam[01]')
+    assert names(folders) == names(
+        expand_inputs([frames / 'cam0', frames / 'cam1'])
+    )
+
+
+def test_video_without_frames_or_times(video, monkeypatch):
+    """A stream has no time stamps: its rate gives the times."""
+    (item,) = expand_inputs(video, InputOptions(video_fps=None))
+    real = cv2.VideoCapture
+
+    class Stream:
+        num_frames = 3
+
+        def __init__(self, path):
+            self.capture, self.left = real(path), self.num_frames
+
+        def __getattr__(self, name):
+            return getattr(self.capture, name)
+
+        def grab(self):
+            self.left -= 1
+            return self.left >= 0 and self.capture.grab()
+
+        def get(self, key):
+            if key == cv2.CAP_PROP_POS_MSEC:
+                return 0.0
+            return self.capture.get(key)
+
+    monkeypatch.setattr(cv2, 'VideoCapture', Stream)
+    times = [frame.time for frame, _ in read_video(item)]
+    assert times == pytest.approx([0, 0.1, 0.2])
+    Stream.num_frames = 0
+    with pytest.raises(BadImageError, match='a video without frames'):
+        list(read_video(item))

@@ -1,3 +1,5 @@
+import time
+
 import cv2
 import numpy as np
 import pytest
@@ -129,7 +131,7 @@ def test_bad_files_are_reported_and_left_out(model, gallery, frames, tmp_path):
     assert len(report.bad) == 2
     assert 'b.png' in report.bad[0]
     assert 'empty' in report.bad[1]
-    # They were not marked as done: mended, they are taken.
+    # They were not marked as done: once repaired, they are indexed.
     (folder / 'b.png').write_bytes(whole)
     (folder / 'c.png').unlink()
     report = Indexer(model).fill(gallery, expand_inputs(folder))
@@ -271,3 +273,23 @@ def test_broken_video_is_not_marked_as_done(model, gallery, tmp_path):
         report = Indexer(model).fill(gallery, items)
         assert (report.frames, report.skipped) == (0, 0)
         assert 'a.mp4' in report.bad[0]
+
+
+def test_errors_of_the_source_reach_the_consumer():
+    """They are raised after what came before them."""
+
+    def todo():
+        for number in range(20):
+            yield number, None
+        raise OSError('the disk is gone')
+
+    seen = []
+
+    def consume():
+        for number, result in module._ahead(todo(), lambda n, _: n * n, 2, 3):
+            time.sleep(0.02)  # the queue is full meanwhile
+            seen.append((number, result))
+
+    with pytest.raises(OSError, match='the disk is gone'):
+        consume()
+    assert seen == [(n, n * n) for n in range(20)]

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from mmps import apis
 from mmps.apis.context_search import (
     SETTINGS,
     _as_test_set,
@@ -327,10 +328,10 @@ def test_threshold_is_of_the_query_as_it_was_asked(searcher, query):
             values, abs=1e-5
         )
         middle = plain.matches[9].similarity - 1e-4
-        believed = searcher.search(
+        accepted = searcher.search(
             path, boxes[1], k=36, threshold=middle, **options
         )
-        assert len(believed.matches) == 10
+        assert len(accepted.matches) == 10
 
 
 def test_rows_that_go_away_meanwhile_are_asked_for_again(
@@ -347,3 +348,28 @@ def test_rows_that_go_away_meanwhile_are_asked_for_again(
 
     monkeypatch.setattr(gallery, 'get', get)
     assert searcher.search(path, boxes[1], k=3).matches
+
+
+def test_context_without_a_candidate(searcher, query):
+    path, boxes = query
+    nobody = Filters(cameras=['none'])
+    found = searcher.search(path, boxes[1], context=True, filters=nobody)
+    assert found.matches == []
+
+
+def test_small_parts_of_the_interface(model, frames):
+    with pytest.raises(UsageError, match='batch_size, num_workers'):
+        PersonSearcher(model, batch_size=0)
+    searcher = PersonSearcher(model)
+    assert searcher.header().dim == model.header().dim == 8
+    crop = cv2.imread(str(frames / 'cam0' / '0.png'))[:200, :100]
+    np.testing.assert_array_equal(
+        searcher.embed(crop), model.embed_crop(crop)[None]
+    )
+    assert 'PersonSearcher' in dir(apis)
+
+
+@pytest.mark.parametrize('shape', [(8,), (0, 8), (1, 2, 8)])
+def test_embeddings_of_another_shape(searcher, shape):
+    with pytest.raises(UsageError, match=r'expected shape \(m, D\)'):
+        searcher.search_embeddings(np.ones(shape))

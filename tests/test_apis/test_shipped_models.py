@@ -1,4 +1,4 @@
-"""list_models and get_model."""
+"""Tests of list_models and get_model."""
 
 import re
 from pathlib import Path

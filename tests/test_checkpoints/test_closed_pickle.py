@@ -1,4 +1,4 @@
-"""What a hand-made unpickler could be talked into, and is not."""
+"""Tests of the closed unpickler: hand-made pickles are refused."""
 
 import copyreg
 import io
@@ -115,7 +115,7 @@ def test_refused(path, program, what):
 
 
 def test_every_other_opcode_is_refused(path):
-    """Those that import, call or reach into caches by other ways as well."""
+    """Also those that import, call or read caches in other ways."""
     copyreg.add_extension('os', 'system', 200)
     try:
         pickle.loads(b'\x80\x02\x82\xc8.')  # into the cache

@@ -1,4 +1,4 @@
-"""Checkpoints with damage at random; see fuzzing."""
+"""Tests of readers of checkpoints with randomly damaged files."""
 
 
 def test_damaged_checkpoints(fuzz):

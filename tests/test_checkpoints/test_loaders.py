@@ -1,4 +1,4 @@
-"""What mmengine loads, from wherever, once the loaders are set."""
+"""Tests of mmengine's checkpoint loading from files, addresses and caches."""
 
 import contextlib
 import http.server

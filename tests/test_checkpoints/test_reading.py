@@ -170,3 +170,8 @@ def test_hash_is_of_the_weights_alone(tmp_path):
     assert first == hash_weights(state)
     state['bias'] = state['bias'] + 1
     assert hash_weights(state) != first
+
+
+def test_state_that_is_no_dict():
+    with pytest.raises(UsageError, match='state_dict: expected a dict'):
+        weights_of(dict(state_dict=[1, 2]))

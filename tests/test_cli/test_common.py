@@ -1,4 +1,4 @@
-"""Errors of use end with one line."""
+"""Tests of errors of use, which end with one line."""
 
 import argparse
 import logging
@@ -40,6 +40,14 @@ def test_status_is_what_main_returns(returned, code):
         (KeyError('X is not in it'), 'error: X is not in it (traceback: '),
         (FileNotFoundError(2, 'No such file', 'a.jpg'), "'a.jpg' (traceback"),
         (ValueError(), 'error: ValueError (traceback: '),
+        (
+            OSError(
+                'Caught OSError in DataLoader worker process 0.\n'
+                'Original Traceback (most recent call last):\n  File "x"\n'
+                'OSError: a.jpg: not a whole image\n'
+            ),
+            'error: a.jpg: not a whole image (traceback: ',
+        ),
     ],
 )
 def test_error_of_use_is_one_line(error, line, capsys, monkeypatch):

@@ -1,3 +1,4 @@
+import argparse
 import csv
 import json
 import shutil
@@ -14,7 +15,6 @@ from mmps.cli.search_report import show_time
 from mmps.cli.stored_search import load_test_set
 from mmps.evaluation.functional import calibrate_threshold
 from mmps.gallery import Frame, open_gallery
-from mmps.scenes import ScenesConfig, make_scenes
 from mmps.testing import noisy_predictions
 from mmps.utils.config import load_config
 
@@ -271,20 +271,14 @@ def test_times(run):
     parse = search_cli._moment
     assert parse('12.5') == 12.5
     assert parse('2026-01-31T12:00:00+00:00') == 1769860800.0
+    with pytest.raises(argparse.ArgumentTypeError, match='expected a time'):
+        parse('inf')
 
 
-def test_calibrate(run, gallery, tmp_path):
+def test_calibrate(run, gallery, tmp_path, scenes):
     """The threshold of an evaluation is stored in the gallery."""
-    data = tmp_path / 'data'
-    make_scenes(
-        data,
-        ScenesConfig(
-            train_frames=4, test_frames=12, train_ids=3, test_ids=4,
-            cameras=2, size=(192, 108),
-        ),
-    )  # fmt: skip
-    option = f'test_dataloader.dataset.data_root={data}'
-    cfg = load_config(CONFIG, {option.partition('=')[0]: str(data)})
+    option = f'test_dataloader.dataset.data_root={scenes}'
+    cfg = load_config(CONFIG, {option.partition('=')[0]: str(scenes)})
     _, truth = load_test_set(cfg)
     preds = noisy_predictions(truth, embed_dims=8, embedding_noise=1.2)
     preds.save(tmp_path / 'a.npz')
@@ -346,3 +340,79 @@ def test_video_options(run, video, tmp_path):
     assert code == 2
     assert 'scores from 0.5, not from 0.9' in err
     assert run('index', path, *MODEL, video, '--det-thr', 50)[0] == 2
+
+
+def test_index_a_split(run, scenes, tmp_path):
+    path = tmp_path / 'gallery'
+    code, out, err = run(
+        'index', path, *MODEL, '--split', 'test', '--cfg-options',
+        f'test_dataloader.dataset.data_root={scenes}',
+    )  # fmt: skip
+    assert code == 0, err
+    assert out.startswith('7 frames')
+    with open_gallery(path, read_only=True) as gallery:
+        assert gallery.cameras() == ['1', '2']
+
+
+def test_bad_files_are_listed(run, frames, tmp_path):
+    folder = tmp_path / 'in'
+    folder.mkdir()
+    shutil.copy(frames / 'cam0' / '0.png', folder / 'a.png')
+    (folder / 'b.png').write_bytes(b'junk')
+    code, out, err = run('index', tmp_path / 'g', *MODEL, folder)
+    assert code == 0
+    assert out.startswith('1 frames, 3 people added')
+    (line,) = [x for x in err.splitlines() if x.startswith('skipped: ')]
+    assert 'b.png' in line
+
+
+def test_person_whose_picture_is_gone(run, frames, tmp_path):
+    """The answer needs no picture; the drawing shows what is there."""
+    folder = tmp_path / 'in'
+    shutil.copytree(frames / 'cam0', folder)
+    path = tmp_path / 'g'
+    assert run('index', path, *MODEL, folder)[0] == 0
+    with open_gallery(path, read_only=True) as gallery:
+        frame = gallery.list_frames()[0]
+        person = gallery.people_in(frame.name).ids[0]
+    shutil.rmtree(folder)
+    out = tmp_path / 'answer.png'
+    code, text, err = run(
+        'query', path, '--person', person, '-k', 2, '--out', out,
+        '--threshold', 0.1,
+    )  # fmt: skip
+    assert code == 0, err
+    assert text.endswith(f'picture: {out}\n')
+    assert cv2.imread(str(out)) is not None
+    code, _, err = run('query', path, '--person', person, '--context')
+    assert code == 2
+    assert '--context needs a picture with a --box' in err
+
+
+def test_nobody_under_a_threshold(run, gallery, query):
+    code, out, _ = run(
+        'query', gallery, *MODEL, query[0], '--box', *query[1],
+        '--threshold', 1.5,
+    )  # fmt: skip
+    assert code == 0
+    assert 'nobody (no similarity of 1.500 or more)' in out
+
+
+def test_serve(run, gallery, monkeypatch):
+    pytest.importorskip('fastapi')
+    from mmps import web
+
+    served = []
+    monkeypatch.setattr(web, 'run_server', lambda *args: served.append(args))
+    code, _, err = run('serve', gallery, *MODEL, '--port', 8009)
+    assert code == 0, err
+    ((searcher, opened, host, port, token),) = served
+    assert searcher.gallery is opened
+    assert (host, port, token) == ('127.0.0.1', 8009, None)
+
+
+def test_serve_without_its_extra(run, gallery, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'mmps.web', None)
+    code, _, err = run('serve', gallery, *MODEL)
+    assert code == 2
+    assert 'pip install "mmps[web]"' in err

@@ -1,4 +1,4 @@
-"""Settings that the analysis tools take from a config."""
+"""Tests of the settings that the analysis tools take from a config."""
 
 import pytest
 from mmengine.config import Config

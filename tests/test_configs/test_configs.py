@@ -1,4 +1,4 @@
-"""Every config of the project loads and builds."""
+"""Tests of all configs: they load and build."""
 
 from pathlib import Path
 

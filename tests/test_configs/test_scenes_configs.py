@@ -1,4 +1,4 @@
-"""Every scenes config trains a step and predicts, through the runner."""
+"""Tests of the scenes configs: each trains a step and predicts."""
 
 from pathlib import Path
 
@@ -8,7 +8,6 @@ from mmengine.config import Config
 
 from mmps.engine.launch import build_runner
 from mmps.models.memories import IdentityMemory
-from mmps.scenes import ScenesConfig, make_scenes
 from mmps.structures import SearchPredictions
 from mmps.utils.part_imports import import_parts
 
@@ -23,22 +22,7 @@ CONFIGS = [
 ]
 
 
-@pytest.fixture(scope='module')
-def tree(tmp_path_factory):
-    root = tmp_path_factory.mktemp('data') / 'scenes'
-    config = ScenesConfig(
-        train_frames=8,
-        test_frames=8,
-        train_ids=6,
-        test_ids=3,
-        cameras=2,
-        size=(192, 108),
-    )
-    make_scenes(root, config, workers=1)
-    return root
-
-
-def tiny(name, tree, work_dir):
+def tiny(name, scenes, work_dir):
     cfg = Config.fromfile(ROOT / name)
     cfg.work_dir = str(work_dir)
     cfg.train_cfg.update(max_iters=1, val_interval=1)
@@ -48,15 +32,15 @@ def tiny(name, tree, work_dir):
     for split in ('train', 'val', 'test'):
         loader = cfg[f'{split}_dataloader']
         loader.update(num_workers=0, persistent_workers=False)
-        loader.dataset.data_root = str(tree)
+        loader.dataset.data_root = str(scenes)
     cfg.val_evaluator.outfile = str(work_dir / 'predictions.npz')
     return cfg
 
 
 @pytest.mark.parametrize('name', CONFIGS)
-def test_trains_and_predicts(name, tree, tmp_path):
+def test_trains_and_predicts(name, scenes, tmp_path):
     import_parts()
-    runner = build_runner(tiny(name, tree, tmp_path))
+    runner = build_runner(tiny(name, scenes, tmp_path))
     memories = [
         m for m in runner.model.modules() if isinstance(m, IdentityMemory)
     ]
@@ -66,7 +50,7 @@ def test_trains_and_predicts(name, tree, tmp_path):
         assert memory.num_ids == 6
         assert memory.prototypes_filled.any()
     preds = SearchPredictions.load(tmp_path / 'predictions.npz')
-    queries = (tree / 'query_info.txt').read_text().split('\n')
+    queries = (scenes / 'query_info.txt').read_text().split('\n')
     assert len(preds.query_embeddings) == len([q for q in queries if q])
     norms = np.linalg.norm(preds.query_embeddings, axis=1)
     np.testing.assert_allclose(norms, 1, atol=1e-5)

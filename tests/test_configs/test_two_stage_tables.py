@@ -1,4 +1,4 @@
-"""Every row of the two-stage papers' tables differs by what it names."""
+"""Tests of the rows of component tables: they differ in what they name."""
 
 from pathlib import Path
 

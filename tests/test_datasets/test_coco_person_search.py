@@ -1,4 +1,4 @@
-"""The COCO form: reading, faults, and the round trip of the converters."""
+"""Tests of the COCO form: reading, faults, round trip of the converters."""
 
 import json
 from collections.abc import Callable
@@ -289,3 +289,20 @@ def test_fingerprint_of_a_converted_data_set(
     assert fingerprint(converted.metainfo['search']) == truth
     assert truth['counts']['boxes'] == 400
     assert truth['counts']['queries'] == 40
+
+
+def test_no_frame(write: Callable) -> None:
+    with pytest.raises(DatasetError, match='no frame in it'):
+        CocoPersonSearchDataset(**write(images=[], annotations=[]))
+
+
+def test_cameras_and_times_are_exported(
+    write: Callable, tmp_path: Path
+) -> None:
+    table = CocoPersonSearchDataset(**write()).load_table()
+    export_coco(table, tmp_path / 'again.json', tmp_path / 'queries.json')
+    first, second = json.loads((tmp_path / 'again.json').read_text())['images']
+    assert first['camera_id'] == 2
+    assert second['timestamp'] == 3.5
+    assert 'timestamp' not in first
+    assert 'camera_id' not in second

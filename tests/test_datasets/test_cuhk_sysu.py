@@ -1,4 +1,4 @@
-"""CUHK-SYSU on disk, good and bad."""
+"""Tests of CUHK-SYSU's reader on valid and faulty files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from scipy.io import loadmat, savemat
 
-from mmps.datasets import CUHKSYSUDataset, DatasetError
+from mmps.datasets import CUHKSYSUDataset, DatasetError, cuhk_sysu
+
+from small_sets import CUHK_TEST
 
 TEST_DIR = 'annotation/test'
 
@@ -276,3 +278,45 @@ def test_gallery_box_that_is_none(write_cuhk: Callable) -> None:
     savemat(path, {'TestG50': data['TestG50']})
     with pytest.raises(DatasetError, match=r'TestG50.mat: bboxes: row 0 is'):
         CUHKSYSUDataset(root, split='test')
+
+
+def test_query_twice_in_a_protocol(write_cuhk: Callable) -> None:
+    root = write_cuhk(
+        tests={'TestG2': CUHK_TEST, 'TestG50': CUHK_TEST + CUHK_TEST[:1]}
+    )
+    with pytest.raises(DatasetError, match=r'TestG50.mat: lists a query twi'):
+        CUHKSYSUDataset(root, split='test')
+
+
+def test_image_twice(write_cuhk: Callable) -> None:
+    root = write_cuhk()
+    path = root / 'annotation/Images.mat'
+    images = loadmat(path)['Img']
+    savemat(path, {'Img': np.hstack([images, images[:, :1]])})
+    with pytest.raises(DatasetError, match=r'Images.mat: image s1.jpg twice'):
+        CUHKSYSUDataset(root)
+
+
+def test_oddities_of_the_training_list(
+    write_cuhk: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scenes of the pool are told; a box has the later of two ids."""
+    warned: list[str] = []
+    monkeypatch.setattr(cuhk_sysu, '_warn', warned.append)
+    root = write_cuhk(
+        train=[
+            ('p4', [('s3.jpg', (5, 5, 30, 60)), ('s2.jpg', (10, 10, 20, 50))]),
+            ('p5', [('s2.jpg', (10, 10, 20, 50))]),
+        ]
+    )
+    dataset = CUHKSYSUDataset(root)
+    assert dataset.metainfo['raw_person_ids'] == (4, 5)
+    infos = [dataset.get_data_info(i) for i in range(len(dataset))]
+    (ids,) = (
+        info['person_ids'].tolist()
+        for info in infos
+        if info['frame_name'] == 's2.jpg'
+    )
+    assert ids == [1]
+    assert '1 scenes are in the pool' in warned[0]
+    assert warned[1].startswith('1 boxes have two ids')

@@ -1,4 +1,4 @@
-"""The base configs, and finding a data set in a config."""
+"""Tests of the data sets' base configs, and of finding a set in a config."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Data sets and pictures with damage at random; see fuzzing."""
+"""Tests of readers of data sets and images with randomly damaged files."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""JSON that parses, and says what no data set can mean."""
+"""Tests of valid JSON that no data set can mean."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""LSPS on disk, good and bad."""
+"""Tests of LSPS's reader on valid and faulty files."""
 
 from collections.abc import Callable
 
@@ -54,6 +54,12 @@ def test_lines_of_one_frame_add_up(write_lsps: Callable) -> None:
         ('train_frame_id.txt', 'a_2_4_x.jpg\t9\t9\n', 'train', '1 boxes but'),
         ('train_frame_id.txt', 'a_2_4_x.jpg\tnine\n', 'train', 'integers'),
         ('train_shape.txt', 'a_2_4_x.jpg\t100\n', 'train', 'height, width'),
+        (
+            'train_shape.txt',
+            'a_1_3_x.jpg\t9\t9\na_1_3_x.jpg\t8\t9\n',
+            'train',
+            'a_1_3_x.jpg is listed twice',
+        ),
         ('query_info.txt', '21\tt_1_3_x.jpg\t1\t2\n', 'test', 'x1, y1, x2'),
         (
             'query_info.txt',
@@ -76,6 +82,12 @@ def test_malformed_line(
     (root / file).write_text(text)
     with pytest.raises(DatasetError, match=message):
         LSPSDataset(root, split=split)
+
+
+def test_no_list_of_frames_and_no_image(write_lsps: Callable) -> None:
+    root = write_lsps(shapes=False, images=False)
+    with pytest.raises(DatasetError, match='no image in train/'):
+        LSPSDataset(root)
 
 
 def test_missing_files(write_lsps: Callable) -> None:

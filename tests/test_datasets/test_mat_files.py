@@ -1,4 +1,4 @@
-"""MATLAB files: what scipy reads is read alike, damage is no crash."""
+"""Tests of the MATLAB reader: as scipy's, and no crash on damaged files."""
 
 import io
 import struct
@@ -19,7 +19,7 @@ from scipy.sparse import csc_matrix
 from mmps.datasets import DatasetError, PRWDataset
 from mmps.datasets.errors import FaultList
 from mmps.datasets.mat.elements import MatError
-from mmps.datasets.mat.mat_files import read_mat
+from mmps.datasets.mat.mat_files import cell_strings, read_mat
 from mmps.datasets.mat.variables import Variables
 
 ROWS = np.array([[7, 10.5, 20.25, 30, 60], [-2, 50, 10, 20, 45.5]])
@@ -172,6 +172,22 @@ def test_texts_of_every_type(kind: int, encoding: str, order: str) -> None:
     assert read(data, 'x').tolist() == [text]
 
 
+def test_cell_without_an_array() -> None:
+    """MATLAB may write an empty cell as an element of no bytes."""
+    body = struct.pack(
+        '<IIII II ii II4s4x II',
+        *(6, 8, 1, 0, 5, 8, 1, 1, 1, 1, b'x', 14, 0),
+    )
+    data = b'MATLAB 5.0'.ljust(124) + b'\0\1IM'
+    data += struct.pack('<II', 14, len(body)) + body
+    assert read(data, 'x')[0, 0].shape == (1, 0)
+    assert_same(read(data, 'x'), loadmat(io.BytesIO(data))['x'])
+
+
+def test_strings_of_a_char_matrix() -> None:
+    assert cell_strings(np.array(['ab ', 'c  '])) == ['ab', 'c']
+
+
 def element(data: bytes, kind: int, size: int) -> int:
     """Place of the last tag of this type and size."""
     return data.rindex(struct.pack('<II', kind, size))
@@ -181,11 +197,20 @@ def patched(data: bytes, place: int, value: int) -> bytes:
     return data[:place] + struct.pack('<I', value) + data[place + 4 :]
 
 
+def packed(array: bytes) -> bytes:
+    """A compressed element."""
+    content = zlib.compress(array)
+    return struct.pack('<II', 15, len(content)) + content
+
+
 NUMBERS = mat(box_new=ROWS)
 TYPE = element(NUMBERS, 9, 80)
 CELLS = mat(box_new=nested('ab', 1))
 STRUCT = mat(box_new=people())
 FIELD = STRUCT.index(struct.pack('<I', 4 << 16 | 5))
+TEXT = mat(box_new='ab')
+CODED = struct.pack('<I', 2 << 16 | 16)  # two bytes of UTF-8
+UNPACKED = zlib.decompress(mat(True, box_new=ROWS)[136:])
 DAMAGED = {
     # Each of these ended the process inside scipy 1.17, or may do so.
     'type without a meaning': patched(NUMBERS, TYPE, 8),
@@ -204,6 +229,13 @@ DAMAGED = {
     'no flags': patched(NUMBERS, 136, 9),
     'cells in cells in cells': mat(box_new=nested('a', 40)),
     'a sparse array': mat(box_new=csc_matrix(np.eye(3))),
+    'a field twice': STRUCT.replace(b'box\0\0', b'name\0'),
+    'bytes behind the numbers': patched(NUMBERS, 132, len(NUMBERS) - 128)
+    + bytes(8),
+    'bytes behind what was packed': mat(True, box_new=ROWS)[:128]
+    + packed(UNPACKED + bytes(8)),
+    'a text of numbers': TEXT.replace(CODED, struct.pack('<I', 2 << 16 | 9)),
+    'a text of another length': patched(TEXT, 164, 3),
     'cut short': NUMBERS[:-8],
     'cut in a tag': NUMBERS[:133],
     'a variable twice': NUMBERS + NUMBERS[128:],
@@ -225,6 +257,21 @@ def test_damage_is_a_fault_and_no_crash(tmp_path: Path, name: str) -> None:
     assert read_mat(path, ('box_new',), faults) is None
     (line,) = faults.lines
     assert line.startswith(f'{path}: ')
+
+
+@pytest.mark.parametrize(
+    ('name', 'reason'),
+    [
+        ('a field twice', 'a field occurs twice'),
+        ('bytes behind the numbers', 'bytes that belong to nothing'),
+        ('bytes behind what was packed', 'bytes that belong to nothing'),
+        ('a text of numbers', 'a text of another form'),
+        ('a text of another length', 'a text of another length'),
+    ],
+)
+def test_reasons(name: str, reason: str) -> None:
+    with pytest.raises(MatError, match=reason):
+        read(DAMAGED[name], 'box_new')
 
 
 def test_hdf5_is_told_apart(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Protocol files, read row by row, agree with scipy."""
+"""Tests of protocol files that are read row by row, against scipy."""
 
 import struct
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Looking for images in folders."""
+"""Tests of the search for image files in folders."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""PRW on disk, good and bad."""
+"""Tests of PRW's reader on valid and faulty files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +8,8 @@ import pytest
 from scipy.io import savemat
 
 from mmps.datasets import DatasetError, PRWDataset
+from mmps.datasets.pipeline_check import bad_image_policy
+from mmps.datasets.transforms import LoadFrame
 from mmps.structures import SearchGroundTruth
 
 
@@ -325,3 +327,22 @@ def test_queries_are_plain_numbers(write_prw: Callable) -> None:
     ]
     with pytest.raises(DatasetError, match='5 faults'):
         PRWDataset(write_prw(queries=queries), split='test')
+
+
+def test_class_of_every_box(write_prw: Callable) -> None:
+    """For mmdet's wrappers that look at classes."""
+    assert PRWDataset(write_prw()).get_cat_ids(0) == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ('pipeline', 'policy'),
+    [
+        ([], None),
+        ([dict(type='mmdet.LoadImageFromFile')], 'error'),
+        ([dict(type='mmps.LoadFrame')], 'error'),
+        ([dict(type=LoadFrame, on_bad_image='skip')], 'skip'),
+        ([LoadFrame(on_bad_image='skip')], 'skip'),
+    ],
+)
+def test_bad_image_policy(pipeline: list, policy: str | None) -> None:
+    assert bad_image_policy(pipeline) == policy

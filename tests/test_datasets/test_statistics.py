@@ -1,4 +1,4 @@
-"""Counts and distributions against a loop."""
+"""Tests of counts and distributions against a loop."""
 
 from collections import Counter
 from collections.abc import Callable

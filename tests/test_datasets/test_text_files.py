@@ -1,4 +1,4 @@
-"""Numbers in text files."""
+"""Tests of numbers in text files."""
 
 import pytest
 

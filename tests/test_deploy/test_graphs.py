@@ -1,4 +1,4 @@
-"""Graphs of pixels say what their detectors say, before any export."""
+"""Tests of graphs against their detectors, before any export."""
 
 from pathlib import Path
 
@@ -174,3 +174,10 @@ def test_what_cannot_be_a_graph_is_refused(make):
             part.pool_mode = 'max'
     with pytest.raises(UsageError, match='pool_mode'):
         build_graph(model, SIZE)
+
+
+def test_proposals_by_softmax(make):
+    loss = dict(type='CrossEntropyLoss', use_sigmoid=False)
+    model = make('oim/oim', **options('oim'), **{'rpn_head.loss_cls': loss})
+    assert not model.rpn_head.use_sigmoid_cls
+    assert assert_equal(model) > 10

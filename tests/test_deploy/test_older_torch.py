@@ -1,4 +1,4 @@
-"""What is left of exports and compiled code where torch lacks the means."""
+"""Tests of exports and compiled code on a torch that lacks the means."""
 
 import subprocess
 import sys

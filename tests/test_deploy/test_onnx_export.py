@@ -1,4 +1,4 @@
-"""ONNX files: standard operators, and what the detector says."""
+"""Tests of ONNX files: standard operators, and the detector's results."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""NMS and RoIAlign: by a loop, and as ONNX operators."""
+"""Tests of NMS and RoIAlign against loops, and as ONNX operators."""
 
 import numpy as np
 import onnxruntime

@@ -1,4 +1,4 @@
-"""docs/architecture.md: folders, layers and journeys are as it says."""
+"""Tests of docs/architecture.md: folders, layers and journeys."""
 
 import importlib.util
 import re

@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md: its files exist, and hold what it says of them."""
+"""Tests of CONTRIBUTING.md: its files exist, and hold the names it gives."""
 
 import re
 from pathlib import Path
@@ -84,7 +84,7 @@ def test_make_has_the_commands(command):
 
 
 def test_all_of_mmps_testing_is_told():
-    part = PAGE.partition('## What users have')[2].partition('\n## ')[0]
+    part = PAGE.partition('## Helpers for users')[2].partition('\n## ')[0]
     for name in mmps.testing.__all__:
         assert f'`{name}`' in part
     folder = Path(mmps.testing.__file__).parent

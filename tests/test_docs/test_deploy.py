@@ -1,4 +1,4 @@
-"""The commands and examples of docs/deploy.md do what the page says."""
+"""Tests of the commands and examples of docs/deploy.md."""
 
 import re
 import shlex

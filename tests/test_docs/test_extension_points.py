@@ -1,4 +1,4 @@
-"""What a new part overrides says what goes in and what comes out."""
+"""Tests of the docstrings of methods that a new part overrides."""
 
 import inspect
 import re

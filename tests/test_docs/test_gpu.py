@@ -1,4 +1,4 @@
-"""docs/gpu.md: commands parse, configs exist, every family is there."""
+"""Tests of docs/gpu.md: its commands, its configs, and all methods."""
 
 import re
 import runpy

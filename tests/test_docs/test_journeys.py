@@ -1,4 +1,4 @@
-"""The journeys of docs/architecture.md happen, in their order."""
+"""Tests of the journeys of docs/architecture.md: functions in their order."""
 
 from pathlib import Path
 
@@ -10,12 +10,12 @@ import torch
 from mmps.apis import PersonSearcher, get_model
 from mmps.engine.launch import build_runner
 from mmps.gallery import Frame, GalleryRows, create_gallery
-from mmps.scenes import ScenesConfig, make_scenes
 from mmps.utils.config import load_config
 from mmps.utils.part_imports import import_parts
 
 from journeys import JOURNEYS, CallRecorder
 from painted import SIZE, PaintedPeopleModel, paint_frame
+from small_sets import write_scenes
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """
@@ -59,12 +59,7 @@ def of_other_detectors(number: int, stages: str) -> set[str]:
 @pytest.fixture(scope='module')
 def scenes(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp('journey') / 'scenes'
-    config = ScenesConfig(
-        train_frames=4, test_frames=4, train_ids=5, test_ids=3,
-        size=(384, 216), heights=(0.2, 0.6),
-    )  # fmt: skip
-    make_scenes(folder, config, workers=1)
-    return folder
+    return write_scenes(folder, size=(384, 216), heights=(0.2, 0.6))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Every method's page: its parts, and figures as in its metafile."""
+"""Tests of the methods' pages: parts, and figures as in the metafiles."""
 
 import re
 from pathlib import Path

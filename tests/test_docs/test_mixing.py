@@ -1,4 +1,4 @@
-"""The examples of docs/mixing.md do what the page says."""
+"""Tests of the examples of docs/mixing.md."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""docs/reproduce.md: commands parse, configs exist, figures are published."""
+"""Tests of docs/reproduce.md: commands, configs and published figures."""
 
 import re
 import runpy

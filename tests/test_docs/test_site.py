@@ -1,4 +1,4 @@
-"""The site: what is broken is an error, what is right is linked."""
+"""Tests of the site: links, and errors on what is broken."""
 
 import io
 import re

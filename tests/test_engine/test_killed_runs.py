@@ -1,4 +1,4 @@
-"""Training killed again and again ends as if nothing had happened."""
+"""Tests of trainings that are killed and resumed, against a whole one."""
 
 import multiprocessing
 import random
@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from mmps.checkpoints.reading import read_checkpoint
-from mmps.scenes import ScenesConfig, make_scenes
 
 from process_group import WARM
 
@@ -157,24 +156,9 @@ class Run:
 
 
 @pytest.fixture(scope='module')
-def data(tmp_path_factory):
-    root = tmp_path_factory.mktemp('data') / 'scenes'
-    config = ScenesConfig(
-        train_frames=8,
-        test_frames=6,
-        train_ids=6,
-        test_ids=3,
-        cameras=2,
-        size=(160, 96),
-    )
-    make_scenes(root, config, workers=1)
-    return root
-
-
-@pytest.fixture(scope='module')
-def whole(tmp_path_factory, data):
+def whole(tmp_path_factory, scenes):
     """A run that nothing disturbs, and all its checkpoints."""
-    run = Run(tmp_path_factory.mktemp('whole'), data, keep=-1)
+    run = Run(tmp_path_factory.mktemp('whole'), scenes, keep=-1)
     run.seconds = run.finish()
     run.reference = run.checkpoints()
     assert sorted(run.reference) == list(range(2, STEPS + 1, 2))
@@ -223,8 +207,8 @@ def validation_figures(run: Run) -> list[str]:
     )
 
 
-def test_killed_at_twenty_moments(whole, tmp_path, data):
-    run = Run(tmp_path, data)
+def test_killed_at_twenty_moments(whole, tmp_path, scenes):
+    run = Run(tmp_path, scenes)
     # The seed of the whole run; from then on the checkpoints carry it.
     seed = whole.reference[STEPS]['meta']['seed']
     run.config.write_text(

@@ -1,4 +1,4 @@
-"""What happens between a config and its Runner."""
+"""Tests of the steps between a config and its Runner."""
 
 import os
 import pickle
@@ -9,7 +9,9 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
-from mmengine.model import BaseModule
+from mmengine.model import BaseModel, BaseModule
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
 from torch import nn
 
 from mmps.engine import launch
@@ -47,6 +49,26 @@ def test_writable_folder(tmp_path):
     (tmp_path / 'file').touch()
     with pytest.raises(UsageError, match='^--out .*file/x: Not a directory'):
         launch.writable_folder(tmp_path / 'file' / 'x', '--out')
+
+
+def test_folder_without_permission(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, 'access', lambda path, mode: mode != os.W_OK)
+    with pytest.raises(UsageError, match='^--out .*: no permission to write'):
+        launch.writable_folder(tmp_path, '--out')
+
+
+def test_own_runner_of_a_config(tmp_path, monkeypatch):
+    class OwnRunner(Runner):
+        pass
+
+    class Model(BaseModel):
+        def forward(self, inputs, data_samples=None, mode='tensor'):
+            return inputs
+
+    monkeypatch.setitem(RUNNERS._module_dict, 'OwnRunner', OwnRunner)
+    cfg = Config(dict(work_dir=str(tmp_path), model=dict(type=Model)))
+    cfg.runner_type = 'OwnRunner'
+    assert type(launch.build_runner(cfg)) is OwnRunner
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Training under bfloat16 autocast without a GPU."""
+"""Tests of training under bfloat16 autocast without a GPU."""
 
 import pytest
 import torch

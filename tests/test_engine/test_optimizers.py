@@ -1,4 +1,4 @@
-"""FusedAdamW: AdamW, whether torch has a kernel for it or not."""
+"""Tests of FusedAdamW with torch's fused kernel and without."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""What damage there is, and the least of it."""
+"""Tests of the kinds of damage, and of their simplification."""
 
 import io
 import json

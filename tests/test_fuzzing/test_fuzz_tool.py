@@ -1,4 +1,4 @@
-"""The fuzzer as a command."""
+"""Tests of the fuzzer as a command."""
 
 import itertools
 import json
@@ -9,7 +9,7 @@ import pytest
 
 from fuzzing import TARGETS, CaseRunner, Outcome, Target, damaged
 
-# A reader that believes whatever it is told, and does not read all.
+# A reader that checks nothing, and does not read everything.
 GULLIBLE = """
 def write(folder):
     (folder / 'count.txt').write_text('2 30 40 50')

@@ -1,4 +1,4 @@
-"""Damage is repeatable, and every sort of fault is noticed."""
+"""Tests of fuzzing: repeatable damage, and every sort of fault noticed."""
 
 import importlib
 from pathlib import Path

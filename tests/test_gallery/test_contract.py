@@ -1,4 +1,4 @@
-"""What every engine of galleries promises, beside its search."""
+"""Tests of what every gallery engine promises, apart from its search."""
 
 import dataclasses
 import math
@@ -12,6 +12,7 @@ from mmps.gallery import (
     GalleryError,
     GalleryHeader,
     GalleryMismatchError,
+    GalleryRows,
     create_gallery,
     gallery_exists,
     open_gallery,
@@ -395,3 +396,17 @@ def test_half_precision(gallery_uri, engine, batch):
         np.testing.assert_allclose(matches.similarities, 1, atol=2e-3)
         assert (matches.similarities != 1).any()
         assert gallery.get(rows.ids, True)[0].embeddings.dtype == np.float16
+
+
+@pytest.mark.parametrize(
+    ('name', 'message'),
+    [
+        ('a\0b', 'no NUL'),
+        ('a' * 5000, 'expected at most'),
+        ('\udcff', 'expected valid Unicode'),
+    ],
+)
+def test_names_that_no_engine_holds(gallery, name, message):
+    with pytest.raises(GalleryError, match=message):
+        gallery.add([Frame(name)], GalleryRows.empty(DIM))
+    assert gallery.list_frames() == []

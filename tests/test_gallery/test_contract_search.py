@@ -1,4 +1,4 @@
-"""That every engine of galleries finds what brute force finds."""
+"""Tests of the search of every gallery engine against brute force."""
 
 import math
 import threading
@@ -354,3 +354,17 @@ def test_any_sequence_equals_a_dict(engine, new_uri, new_oracle):
             gallery.close()
 
     check()
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(cameras='c1'), 'cameras: expected a list of strings'),
+        (dict(exclude_frames=[1]), 'exclude_frames: expected a list of str'),
+        (dict(after=float('nan')), 'after: expected a number, got nan'),
+        (dict(min_score=float('inf')), 'min_score: expected a number'),
+    ],
+)
+def test_filters_that_mean_nothing(options, message):
+    with pytest.raises(ValueError, match=message):
+        Filters(**options)

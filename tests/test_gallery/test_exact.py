@@ -27,6 +27,7 @@ from mmps.gallery import (
     topk,
 )
 from mmps.gallery import exact as module
+from mmps.gallery.segments import Segment
 from mmps.utils import files
 
 DIM = 8
@@ -575,3 +576,20 @@ def test_thresholds_and_names_are_checked(gallery):
             gallery.set_threshold(value)
     with pytest.raises(GalleryError, match='expected a list'):
         gallery.delete(frames='f0001')
+
+
+def test_reader_that_is_overtaken_by_a_merge(gallery, tmp_path, monkeypatch):
+    """It reads the manifest, and a segment is gone: it reads that again."""
+    fill(gallery, 3)
+    load, merged = Segment.load, []
+
+    def overtaken(folder, name, **options):
+        if not merged:
+            merged.append(name)
+            gallery._merge_from(0)
+        return load(folder, name, **options)
+
+    monkeypatch.setattr(Segment, 'load', overtaken)
+    with open_gallery(tmp_path / 'g', read_only=True) as reader:
+        assert merged
+        assert len(reader) == len(gallery)

@@ -1,4 +1,4 @@
-"""An exact gallery beside a dict, whatever is done in whatever order."""
+"""State-machine tests of an exact gallery against a dict."""
 
 import copy
 import shutil

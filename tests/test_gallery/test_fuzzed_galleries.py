@@ -1,4 +1,4 @@
-"""Galleries with damage at random; see fuzzing."""
+"""Tests of galleries with randomly damaged files."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Galleries in Milvus: where it differs from what it promises."""
+"""Tests of galleries in Milvus: folders, limits, and pages of a server."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""What a crash leaves of a gallery in Milvus."""
+"""Tests of galleries in Milvus after crashes."""
 
 import signal
 import subprocess

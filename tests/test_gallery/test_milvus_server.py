@@ -1,4 +1,4 @@
-"""Galleries on a Milvus server."""
+"""Tests of galleries on a Milvus server."""
 
 import re
 import signal

@@ -1,4 +1,4 @@
-"""Files of an exact gallery that somebody changed or time has damaged."""
+"""Tests of an exact gallery whose files were changed or damaged."""
 
 import json
 from collections.abc import Callable

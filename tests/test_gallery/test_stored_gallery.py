@@ -1,4 +1,4 @@
-"""A gallery that an earlier state of this package has written."""
+"""Tests of a stored gallery that an earlier version has written."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Every part of the two-stage methods with every other one.
+"""Tests of every part of the two-stage methods with every other one.
 
 All pairs of choices are covered (the full product has over a million); each
 combination trains a step and predicts. Pairs that make no sense end in an

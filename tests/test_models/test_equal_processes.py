@@ -1,4 +1,4 @@
-"""Two and four processes train as one does on the same global batch.
+"""Tests of two and four processes against one on the same global batch.
 
 Uneven shares, a process without a labelled person and one without anybody
 included. What cannot agree is left out: batch statistics (batch norms are

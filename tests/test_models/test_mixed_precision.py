@@ -1,4 +1,4 @@
-"""Every method trains in bfloat16 and float16, and accumulates gradients."""
+"""Tests of all methods in half precisions and with accumulated gradients."""
 
 import copy
 from contextlib import nullcontext

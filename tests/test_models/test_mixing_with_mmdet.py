@@ -1,4 +1,4 @@
-"""PCNet's head on mmdet's own detectors, backbones and necks."""
+"""Tests of PCNet's head on mmdet's own detectors, backbones and necks."""
 
 import pytest
 import torch

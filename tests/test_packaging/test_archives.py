@@ -1,4 +1,4 @@
-"""Wheel and sdist: what they hold, and that configs resolve from them."""
+"""Tests of wheel and sdist: their files, and the configs in them."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The Makefile and what continuous integration runs."""
+"""Tests of the Makefile and of what continuous integration runs."""
 
 import os
 import shutil

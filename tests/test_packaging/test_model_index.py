@@ -1,4 +1,4 @@
-"""model-index.yml and the metafiles it imports."""
+"""Tests of model-index.yml and the metafiles it imports."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""One name stands for one thing."""
+"""Tests of names: one name stands for one thing."""
 
 import ast
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""Public names stay: of Python, of registered parts, of configs."""
+"""Tests of the list of public names: of Python, of parts, of configs."""
 
 from importlib import import_module
 

@@ -1,4 +1,4 @@
-"""Requirement files, pins, the version gate and what is imported agree."""
+"""Tests of requirement files, pins, the version gate and imports."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""What the comparison of two test runs says."""
+"""Tests of the comparison of two test runs."""
 
 from copy import deepcopy
 

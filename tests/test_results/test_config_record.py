@@ -1,4 +1,4 @@
-"""Which settings count for a config's hash, and which do not."""
+"""Tests of the settings that count for a config's hash."""
 
 import functools
 import json

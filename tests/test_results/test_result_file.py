@@ -1,4 +1,4 @@
-"""Result files: every bit of a figure comes back, junk is refused."""
+"""Tests of result files: exact figures, refusal of other files."""
 
 import json
 import struct

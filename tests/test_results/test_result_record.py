@@ -1,4 +1,4 @@
-"""The content of result files, where runs are not the usual ones."""
+"""Tests of the content of result files of unusual runs."""
 
 import pytest
 from mmengine.config import Config

@@ -1,4 +1,4 @@
-"""What is said of versions and devices."""
+"""Tests of the recorded versions and devices."""
 
 import pytest
 import torch
@@ -56,3 +56,7 @@ def test_too_old_a_torch_is_named(monkeypatch):
     assert str(info.value) == (
         'a part needs torch 2.11 or later, found 2.10.1+cu130'
     )
+
+
+def test_device_of_another_kind():
+    assert device_name(torch.device('meta')) == 'meta'

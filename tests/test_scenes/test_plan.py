@@ -1,4 +1,4 @@
-"""Who is in which frame."""
+"""Tests of the plan of people and frames."""
 
 from collections import Counter, defaultdict
 

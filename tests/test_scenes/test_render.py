@@ -1,4 +1,4 @@
-"""Frames: boxes, occlusion, cameras, and what a frame depends on."""
+"""Tests of frames: boxes, occlusion, cameras, and dependence on settings."""
 
 from dataclasses import replace
 

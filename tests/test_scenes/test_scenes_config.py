@@ -1,4 +1,4 @@
-"""Settings: defaults, storage, and errors that name the option."""
+"""Tests of settings: defaults, storage, errors that name the option."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Trees on disk: bytes, PRW's form, CUHK-SYSU's form, existing folders."""
+"""Tests of trees on disk: bytes, PRW's and CUHK-SYSU's forms, old folders."""
 
 import json
 import os
@@ -284,3 +284,13 @@ def test_interrupted_run_goes_on(tmp_path, monkeypatch):
 def test_bad_workers(tmp_path, workers):
     with pytest.raises(ValueError, match='workers'):
         make_scenes(tmp_path / 'x', ScenesConfig(**TINY), workers)
+
+
+def test_tree_of_another_renderer(tmp_path):
+    root = tmp_path / 'scenes'
+    make_scenes(root, ScenesConfig(**TINY), workers=1)
+    marker = root / 'scenes.json'
+    content = json.loads(marker.read_text())
+    marker.write_text(json.dumps(content | dict(renderer=1)))
+    with pytest.raises(FileExistsError, match='renderer 1, not'):
+        make_scenes(root, ScenesConfig(**TINY), workers=1)

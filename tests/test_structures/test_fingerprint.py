@@ -1,4 +1,4 @@
-"""Hashes of test sets: what changes them, and what must not."""
+"""Tests of the hashes of test sets: what changes them, and what must not."""
 
 from copy import deepcopy
 

@@ -1,4 +1,4 @@
-"""Stored predictions with damage at random; see fuzzing."""
+"""Tests of readers of stored predictions with randomly damaged files."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Ground truth containers refuse what cannot be evaluated."""
+"""Tests of the ground truth's refusals."""
 
 import dataclasses
 

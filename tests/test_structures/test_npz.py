@@ -1,4 +1,4 @@
-"""Archives that are damaged, or made to do harm."""
+"""Tests of archives that are damaged, or made to do harm."""
 
 import io
 import re

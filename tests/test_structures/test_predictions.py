@@ -1,4 +1,4 @@
-"""Stored predictions: round trip, order, and errors that name the key."""
+"""Tests of stored predictions: round trip, order, errors that name the key."""
 
 import dataclasses
 import zipfile

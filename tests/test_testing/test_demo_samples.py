@@ -1,4 +1,4 @@
-"""Random samples are what a detector gets."""
+"""Tests of random samples."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Counted operators."""
+"""Tests of counted operators."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Made-up search problems are what they say."""
+"""Tests of made-up search problems."""
 
 import numpy as np
 import pytest
@@ -48,3 +48,11 @@ def test_predictions(dtype):
     assert len(preds.scores) == pytest.approx(wanted, rel=0.05)
     for begin, end in zip(preds.frame_splits[:-1], preds.frame_splits[1:]):
         assert (np.diff(preds.scores[begin:end]) <= 0).all()
+
+
+def test_predictions_of_frames_without_people():
+    truth = random_ground_truth(num_queries=0, people_per_frame=0.0)
+    preds = noisy_predictions(truth, false_per_frame=2.0)
+    assert len(truth.bboxes) == 0 < len(preds.bboxes)
+    sides = preds.bboxes[:, 2:] - preds.bboxes[:, :2]
+    assert (sides > 0).all()

@@ -1,4 +1,4 @@
-"""The tiny model of tests trains and finds people."""
+"""Tests of the tiny two-stage model."""
 
 import pytest
 import torch

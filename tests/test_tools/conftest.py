@@ -171,21 +171,16 @@ class SearchRun(NamedTuple):
 def search_run(tmp_path_factory) -> SearchRun:
     """After two steps of training on a few scenes."""
     from mmps.engine.launch import build_runner
-    from mmps.scenes import ScenesConfig, make_scenes
     from mmps.utils.config import load_config
     from mmps.utils.part_imports import import_parts
 
+    from small_sets import write_scenes
+
     folder = tmp_path_factory.mktemp('search_run')
-    scenes = ScenesConfig(
-        train_frames=8, test_frames=6, train_ids=5, test_ids=3,
-        size=(384, 216), heights=(0.2, 0.6),
-    )  # fmt: skip
-    make_scenes(folder / 'scenes', scenes, workers=1)
+    data = write_scenes(folder / 'scenes', size=(384, 216), heights=(0.2, 0.6))
     config, work = folder / 'search.py', folder / 'work'
-    config.write_text(
-        SEARCH.format(root=ROOT, data=folder / 'scenes', work=work)
-    )
+    config.write_text(SEARCH.format(root=ROOT, data=data, work=work))
     import_parts()
     build_runner(load_config(config)).train()
-    images = folder / 'scenes' / 'frames'
+    images = data / 'frames'
     return SearchRun(config, work / 'iter_2.pth', images)

@@ -1,4 +1,4 @@
-"""A training whose pictures are of every bad kind has a clear outcome."""
+"""Tests of a training with bad images of every kind."""
 
 import io
 import struct
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmps.scenes import ScenesConfig, make_scenes
+from small_sets import write_scenes
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """
@@ -45,15 +45,7 @@ def saved(image: Image.Image, kind: str, **options: object) -> bytes:
 def tree(tmp_path_factory):
     """Twelve frames; six are bad, four have another mode or an EXIF turn."""
     root = tmp_path_factory.mktemp('data') / 'scenes'
-    config = ScenesConfig(
-        train_frames=12,
-        test_frames=4,
-        train_ids=4,
-        test_ids=2,
-        cameras=1,
-        size=(160, 96),
-    )
-    make_scenes(root, config, workers=1)
+    write_scenes(root, train_frames=12, cameras=1)
     names = [line.split()[0] for line in _train_names(root)]
     frames = [root / 'frames' / f'{name}.jpg' for name in names]
     image = Image.open(frames[0]).convert('RGB')

@@ -1,4 +1,4 @@
-"""Command-line tools that look at or convert data sets."""
+"""Tests of the tools that look at or convert data sets."""
 
 import csv
 import json

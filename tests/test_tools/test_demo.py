@@ -1,4 +1,4 @@
-"""`make demo`, the main job of the package, on a handful of frames."""
+"""Tests of `make demo` on a handful of frames."""
 
 import re
 

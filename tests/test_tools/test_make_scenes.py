@@ -1,4 +1,4 @@
-"""The command line: summary, options, one-line errors."""
+"""Tests of make_scenes.py: summary, options, one-line errors."""
 
 import runpy
 import sys

@@ -1,4 +1,4 @@
-"""Decisions of the set-up, with programs that only pretend.
+"""Tests of the set-up's decisions, with pretended programs.
 
 The pretended Python of the environment keeps its state in a file and writes
 down every call of pip, so that a set-up takes milliseconds.

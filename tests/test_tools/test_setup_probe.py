@@ -1,4 +1,4 @@
-"""What the set-up sees in an environment, on a folder of metadata."""
+"""Tests of the set-up's view of an environment, on a folder of metadata."""
 
 import importlib.util
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which command the shell scripts run, seen by programs that print it."""
+"""Tests of the shell scripts: the commands that they run."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""tools/test.py: what it evaluates and stores, and errors of use."""
+"""Tests of tools/test.py: evaluation, stored files, errors of use."""
 
 import json
 

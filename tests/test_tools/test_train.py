@@ -1,4 +1,4 @@
-"""tools/train.py: what it trains, and what it says of wrong use."""
+"""Tests of tools/train.py: training, and errors of use."""
 
 from pathlib import Path
 

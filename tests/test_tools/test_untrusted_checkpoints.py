@@ -1,4 +1,4 @@
-"""No tool runs code that a checkpoint carries, unless it is told to."""
+"""Tests of all tools on checkpoints that carry code."""
 
 import contextlib
 import itertools

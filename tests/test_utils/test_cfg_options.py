@@ -1,4 +1,4 @@
-"""Which keys of --cfg-options are accepted."""
+"""Tests of the keys of --cfg-options that are accepted."""
 
 import pytest
 from mmengine.config import Config

@@ -1,4 +1,4 @@
-"""Configs are read with clear errors."""
+"""Tests of reading configs, and of its errors."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which device a run takes, on machines that are only pretended; copies."""
+"""Tests of the device of a run, on pretended machines, and of copies."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""Files written as a whole, by one function."""
+"""Tests of files written as a whole, by one function."""
 
 import ast
 import errno

@@ -1,4 +1,4 @@
-"""Options of command lines with damage at random; see fuzzing."""
+"""Tests of randomly damaged --cfg-options."""
 
 
 def test_damaged_options(fuzz):

@@ -1,4 +1,4 @@
-"""register_all_modules and the quiet import of all parts."""
+"""Tests of register_all_modules and the quiet import of all parts."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Curves show the figures of the evaluation."""
+"""Tests of curves: they show the evaluation's figures."""
 
 import numpy as np
 import pytest

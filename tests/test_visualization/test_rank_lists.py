@@ -1,4 +1,4 @@
-"""Rank-list pictures."""
+"""Tests of rank-list pictures."""
 
 import cv2
 import numpy as np

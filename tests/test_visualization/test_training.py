@@ -1,4 +1,4 @@
-"""Reading and drawing what a training run wrote."""
+"""Tests of reading and drawing the scalars of a training run."""
 
 import json
 
@@ -42,6 +42,10 @@ def test_panels_hold_the_curves(tmp_path):
     assert set(lines) == {'loss', 'loss_reid', 'person_search/mAP'}
     assert lines['loss_reid'][0].get_ydata().tolist() == [1, 2]
     assert lines['person_search/mAP'][0].get_marker() == 'o'
+    # Places of the grid without a curve show nothing.
+    assert [bool(a.lines) for a in figure.axes] == [
+        a.axison for a in figure.axes
+    ]
 
 
 def test_bad_folders_are_named(tmp_path):

@@ -1,4 +1,4 @@
-"""The API: what it answers to well-formed requests."""
+"""Tests of the API's answers to well-formed requests."""
 
 import shutil
 

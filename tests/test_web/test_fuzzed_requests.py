@@ -1,4 +1,4 @@
-"""Requests with damage at random; see fuzzing."""
+"""Tests of randomly damaged requests."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The API: what it answers to requests that are wrong."""
+"""Tests of the API's answers to wrong requests."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The OpenAPI description, and schemathesis' attempts to break it."""
+"""Tests of the OpenAPI description, with schemathesis."""
 
 from collections import Counter
 

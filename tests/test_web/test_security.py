@@ -1,4 +1,4 @@
-"""Who is answered, what leaks, and many requests at the same time."""
+"""Tests of access, leaks, and many requests at the same time."""
 
 import asyncio
 import threading
@@ -11,6 +11,7 @@ import pytest
 from mmps.gallery import GalleryKeyError
 from mmps.utils.errors import UsageError
 from mmps.web import WebLimits, check_bind, create_app, is_loopback, run_server
+from mmps.web.security import Guard
 
 TOKEN = 'correct-horse-battery'
 HOSTS = ['localhost', '127.0.0.1', '[::1]', '127.0.0.5', 'any.example']
@@ -451,3 +452,40 @@ def test_searches_while_frames_are_added(painted, make_client, add_more):
         writing.result()
     assert failures == []
     assert world.gallery.count() == len(world.who) > 3 * len(people)
+
+
+def test_frame_that_goes_between_two_steps(client, world, monkeypatch):
+    def gone(name, embeddings=False):
+        raise GalleryKeyError(f'no frame {name}')
+
+    frame = world.gallery.list_frames()[0]
+    monkeypatch.setattr(world.gallery, 'people_in', gone)
+    response = client.get(f'/api/frames/{frame.id}/people')
+    assert response.status_code == 404
+    assert response.json()['error'] == 'no such frame'
+
+
+def test_error_after_the_response_has_begun():
+    """Nothing can be sent any more: the server has to break off."""
+
+    async def broken(scope, receive, send):
+        await send({'type': 'http.response.start', 'status': 200,
+                    'headers': []})  # fmt: skip
+        raise RuntimeError('too late')
+
+    async def receive():
+        return {'type': 'http.request', 'body': b'', 'more_body': False}
+
+    sent = []
+
+    async def send(message):
+        sent.append(message['type'])
+
+    guard = Guard(broken, None, ['localhost'], ['/'], WebLimits())
+    scope = {
+        'type': 'http', 'method': 'GET', 'path': '/',
+        'headers': [(b'host', b'localhost')],
+    }  # fmt: skip
+    with pytest.raises(RuntimeError, match='too late'):
+        asyncio.run(guard(scope, receive, send))
+    assert sent == ['http.response.start']

@@ -1,4 +1,4 @@
-"""Uploads: pictures of every kind, and what only claims to be one."""
+"""Tests of uploads: images of every kind, and files that are none."""
 
 import io
 import struct
@@ -11,6 +11,7 @@ from PIL import Image
 
 from mmps.apis.person_searcher import Detections
 from mmps.web import WebLimits
+from mmps.web.images import to_jpeg
 from mmps.web.uploads import Upload, UploadStore
 
 SMALL = WebLimits(upload_bytes=60_000, upload_pixels=300_000)
@@ -318,3 +319,8 @@ def test_store_is_bounded_in_bytes_and_time():
     for key in keys:
         with pytest.raises(Exception, match='no such upload'):
             store.get(key)
+
+
+def test_picture_too_large_for_a_jpeg():
+    with pytest.raises(ValueError, match='no JPEG of shape'):
+        to_jpeg(np.zeros((1, 70_000, 3), np.uint8))

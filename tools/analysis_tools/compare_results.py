@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Tell two result files apart: figures, and what they came about by.
+"""Compare two result files: figures, and everything that they depend on.
 
 Reads results.json of tools/test.py, or what eval_search.py --results writes.
 Exit status: 0 same figures, 1 figures differ, 2 not comparable (annotations

@@ -27,6 +27,7 @@ from mmps.utils.errors import UsageError
 from mmps.utils.files import existing_file, write_whole
 
 from measuring import (
+    CONFIGS,
     Row,
     describe_machine,
     markdown,
@@ -38,7 +39,6 @@ from measuring import (
 )
 
 HERE = Path(__file__).resolve().parent
-CONFIGS = HERE.parents[1] / 'configs'
 PAPER_SIZE = ('--size', '1333', '800', '--rounds', '5')
 LIGHT_AND_OIM = (
     str(CONFIGS / 'pcnet/pcnet-light_r50_prw.py'),
@@ -71,7 +71,7 @@ PARTS = {
     ),
     'prediction': BenchmarkPart(
         'predict.py',
-        (*method_configs(CONFIGS, full_size=True), *PAPER_SIZE),
+        (*method_configs(full_size=True), *PAPER_SIZE),
         ('--rounds', '3'),
         on_device=True,
     ),

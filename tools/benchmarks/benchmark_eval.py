@@ -28,6 +28,7 @@ from mmps.testing import noisy_predictions
 from mmps.utils.config import load_config
 
 from measuring import (
+    CONFIGS,
     Row,
     in_turns,
     own_process,
@@ -40,7 +41,7 @@ from measuring.protocols import random_protocol
 from measuring.search_loop import LoopEvaluation
 
 TOLERANCE = 1e-6
-DATASETS = Path(__file__).parents[2] / 'configs/_base_/datasets'
+DATASETS = CONFIGS / '_base_/datasets'
 FOLDERS = {'prw': 'PRW', 'cuhk-sysu': 'CUHK-SYSU'}
 PROTOCOLS = [f'{name}{how}' for name in FOLDERS for how in ('', '-cbgm')]
 console = Console(highlight=False)

@@ -28,12 +28,12 @@ from mmps.scenes import ScenesConfig, make_scenes
 from mmps.utils.config import load_config
 from mmps.utils.part_imports import import_parts
 
-from measuring import Row, print_rows, stopwatch, write_report
+from measuring import CONFIGS, Row, print_rows, stopwatch, write_report
 
-PRW = Path(__file__).parents[2] / 'configs/_base_/datasets/prw.py'
+PRW = CONFIGS / '_base_/datasets/prw.py'
 RESIZES = ('Resize', 'RandomResize', 'RandomChoiceResize')
 GROUPS = {'LoadFrame': 'loading'} | dict.fromkeys(RESIZES, 'resize')
-# What of mmdet's does the same work, annotations apart.
+# mmdet's transforms for the same work, without annotations.
 PLAIN = {
     'LoadFrame': 'LoadImageFromFile',
     'PackPersonSearchInputs': 'PackDetInputs',
@@ -104,7 +104,7 @@ def plain_pipeline(pipeline: list[dict]) -> Compose:
 
 
 def decode_file(path: str) -> np.ndarray:
-    """Nothing but what every loader has to do."""
+    """Read and decode a file, which every loader has to do."""
     data = np.fromfile(path, np.uint8)
     return cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
 

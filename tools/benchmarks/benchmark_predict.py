@@ -21,17 +21,16 @@ from torch import nn
 
 from mmps.cli.common import run_cli
 from mmps.utils.config import load_config
-from mmps.utils.device import default_device
 from mmps.utils.files import existing_file
 from mmps.utils.part_imports import import_parts
 
 from measuring import (
     Row,
     build_untrained,
+    detector_parser,
     few_boxes,
     in_turns,
     median_ratio,
-    method_configs,
     other_detector,
     own_process,
     peak_memory,
@@ -39,18 +38,12 @@ from measuring import (
     write_report,
 )
 
-CONFIGS = Path(__file__).parents[2] / 'configs'
-
 console = Console(highlight=False)
 
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument('configs', nargs='*', default=method_configs(CONFIGS))
+    parser = detector_parser(__doc__, size=(384, 216))
     parser.add_argument(
         '--beside',
         default='plain',
@@ -58,19 +51,7 @@ def parse_args() -> argparse.Namespace:
         'the plain detector of another one (plain:CONFIG)',
     )
     parser.add_argument(
-        '--size', type=int, nargs=2, default=(384, 216), metavar=('W', 'H')
-    )
-    parser.add_argument(
         '--boxes', type=int, default=30, help='boxes that are kept per image'
-    )
-    parser.add_argument(
-        '--rounds', type=int, default=10, help='images each, turn by turn'
-    )
-    parser.add_argument('--device', default=default_device())
-    parser.add_argument('--out-json', type=Path)
-    # A process of its own for each measurement of memory.
-    parser.add_argument(
-        '--memory-of', choices=('ours', 'beside'), help=argparse.SUPPRESS
     )
     args = parser.parse_args()
     if min(*args.size, args.boxes, args.rounds) < 1:
@@ -98,7 +79,7 @@ class RepeatedPrediction:
         self._settle()
 
     def _settle(self) -> None:
-        """Make activations as large as trained ones: norms see an image."""
+        """Set the batch norms by an image: activations as after training."""
         norms = [
             m for m in self.model.modules() if isinstance(m, nn.BatchNorm2d)
         ]

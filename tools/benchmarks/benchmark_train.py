@@ -21,7 +21,6 @@ from mmps.cli.common import run_cli
 from mmps.models.losses.functional import prototype_density
 from mmps.testing import demo_search_samples, training_loss
 from mmps.utils.config import load_config
-from mmps.utils.device import default_device
 from mmps.utils.files import existing_file
 from mmps.utils.part_imports import import_parts
 
@@ -29,9 +28,9 @@ from measuring import (
     NUM_IDS,
     Row,
     build_untrained,
+    detector_parser,
     in_turns,
     median_ratio,
-    method_configs,
     oim_batch,
     oim_step,
     own_process,
@@ -42,31 +41,13 @@ from measuring import (
     write_report,
 )
 
-CONFIGS = Path(__file__).parents[2] / 'configs'
-
 console = Console(highlight=False)
 
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument('configs', nargs='*', default=method_configs(CONFIGS))
-    parser.add_argument(
-        '--size', type=int, nargs=2, default=(384, 224), metavar=('W', 'H')
-    )
+    parser = detector_parser(__doc__, size=(384, 224))
     parser.add_argument('--batch', type=int, default=4)
-    parser.add_argument(
-        '--rounds', type=int, default=10, help='steps of each, turn by turn'
-    )
-    parser.add_argument('--device', default=default_device())
-    parser.add_argument('--out-json', type=Path)
-    # A process of its own for each measurement of memory.
-    parser.add_argument(
-        '--memory-of', choices=('method', 'plain'), help=argparse.SUPPRESS
-    )
     args = parser.parse_args()
     if min(*args.size, args.batch, args.rounds) < 1:
         parser.error('--size, --batch and --rounds: expected 1 or more')
@@ -103,7 +84,7 @@ class Step:
         return time.perf_counter() - start
 
     def wait(self) -> None:
-        """Until the device is done."""
+        """Wait until the device is done."""
         if self.device.type == 'cuda':
             torch.cuda.synchronize()
 
@@ -128,7 +109,7 @@ def compare(config: str, args: argparse.Namespace) -> dict[str, float]:
             __file__, config, '--memory-of', which, '--size', *args.size,
             '--batch', args.batch, '--device', args.device,
         )
-        for which in ('method', 'plain')
+        for which in ('ours', 'beside')
     ]  # fmt: skip
     return dict(
         seconds=statistics.median(ours),
@@ -154,7 +135,7 @@ def main() -> None:
     import_parts()
     if args.memory_of:
         model = load_config(args.configs[0]).model
-        if args.memory_of == 'plain':
+        if args.memory_of == 'beside':
             model = plain_detector(model)
         print(measure_memory(model, args))
         return

@@ -72,7 +72,7 @@ def read_images(
     if paths:
         images = [read_picture(path) for path in paths]
     else:
-        # Blobs, on which detectors see more than on single pixels.
+        # Blobs: detectors respond to them more than to noise of single pixels.
         rng = np.random.default_rng(0)
         coarse = (NUM_NOISE, height // 16 + 1, width // 16 + 1, 3)
         images = list(rng.integers(0, 256, coarse, dtype=np.uint8))

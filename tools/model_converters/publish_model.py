@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Make a checkpoint of a training ready to be given away.
+"""Prepare a checkpoint of a training for publication.
 
-What stays: the weights with the identity memory, which belongs to the model;
-of a training with mmengine's EMAHook the averaged ones, which its checkpoints
-hold as their weights. Of the rest, the config's text, the data set's names,
-epoch, iteration and seed; beside them the version of mmps and a hash of the
-weights. Optimizer, schedules and log go.
+Kept are the weights with the identity memory, which belongs to the model (of a
+training with mmengine's EMAHook the averaged ones, which its checkpoints hold
+as their weights), the config's text, the data set's names, epoch, iteration
+and seed. The version of mmps and a hash of the weights are added. Optimizer,
+schedules and log are left out.
 
 OUT-HASH.pth and OUT-HASH.safetensors hold the same. HASH is the start of the
 .pth file's SHA-256, as in OpenMMLab's model zoos.
@@ -50,7 +50,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def published(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
-    """What is given away of a checkpoint.
+    """The part of a checkpoint that is published.
 
     Args:
         checkpoint: Of a training, published before, or a state dict.

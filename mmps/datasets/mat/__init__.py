@@ -1,1 +1,1 @@
-"""MATLAB files of version 5, read without believing what they state."""
+"""MATLAB files of version 5, whose stated types and sizes are checked."""

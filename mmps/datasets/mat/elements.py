@@ -1,9 +1,9 @@
 """Elements of a MATLAB array: tags, and the values that they describe.
 
-``scipy.io.loadmat`` believes the types, lengths and counts that a file of
-version 5 states; one wrong byte can end the process. Here each element lies
-within the one around it, and has a known type and the length that its
-dimensions ask for, before a value is made of it: the value that scipy makes.
+``scipy.io.loadmat`` trusts the types, lengths and counts that a file of
+version 5 states; one wrong byte can end the process. Here an element is
+checked before it is decoded: it lies within the element around it, its type
+is known, and its length fits its dimensions. The values are those of scipy.
 """
 
 import math
@@ -66,7 +66,7 @@ class Elements:
                 raise MatError('a small element of more than four bytes')
         else:
             place = at + 8
-            # What fills up eight bytes may be missing at the very end.
+            # The padding to eight bytes may be missing at the very end.
             after = min(place + (size + 7) // 8 * 8, end)
         if place + size > end:
             raise MatError('an element is longer than what holds it')
@@ -77,7 +77,7 @@ class Elements:
     ) -> tuple[int, int, tuple[int, ...], str, int]:
         """Class, flags, dimensions and name of an array, and what follows."""
         if at + 40 <= end:
-            # As nearly all begin: two dimensions, no name.
+            # The usual head: two dimensions, no name.
             head = self._usual(self.data, at)
             tags = head[:2] + head[4:6] + head[8:]
             if tags == _USUAL_TAGS and min(head[6:8]) >= 0:

@@ -113,7 +113,7 @@ class StructRow:
 
 
 def _is_plain(head: np.ndarray) -> np.ndarray:
-    """(n,) bool, which begin as usual: two dimensions, no name."""
+    """(n,) bool, whether a head is the usual one: 2 dimensions, no name."""
     return (head[:, [2, 3, 6, 7, 10, 11]] == (6, 8, 5, 8, 1, 0)).all(1)
 
 

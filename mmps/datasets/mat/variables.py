@@ -78,7 +78,7 @@ class Variables:
         return Elements(self.read(stream, 8), self.order).words(0, 8)
 
     def read(self, stream: BinaryIO, size: int) -> bytes:
-        """So many bytes, unless it is a trap."""
+        """Read ``size`` bytes, unless no file of this size can hold them."""
         if size > self._limit:
             raise MatError('cut short, or far too large when decompressed')
         data = stream.read(size)
@@ -116,8 +116,8 @@ def _byte_order(header: bytes) -> str:
     mark = header[124:]
     if mark in _VERSION_7_3:
         raise MatError('in the HDF5 form of MATLAB 7.3; save it with -v7')
-    # With a zero at the start it would be version 4, which has no mark of
-    # its own: anything might be read from it.
+    # A zero at the start means version 4, which has no mark of its own: any
+    # file might be read as one.
     if mark not in _ORDERS or 0 in header[:4]:
         raise MatError('no MATLAB file of version 5')
     return _ORDERS[mark]

@@ -1,4 +1,4 @@
-"""Convolutions in the memory order that CPUs and tensor cores like."""
+"""Weights and maps in channels-last memory order."""
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner

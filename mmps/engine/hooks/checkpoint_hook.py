@@ -1,4 +1,4 @@
-"""Saving checkpoints so that neither a crash nor a full disk costs one."""
+"""Checkpoints that neither a crash nor a full disk can destroy."""
 
 import os
 from pathlib import Path
@@ -28,7 +28,7 @@ class WholeFileBackend(LocalBackend):
 
 
 class _LateRemoval:
-    """A file backend that keeps what it is told to remove until later."""
+    """A file backend that delays removals."""
 
     def __init__(self, backend: Any, runner: Runner) -> None:
         self._backend = backend

@@ -1,4 +1,4 @@
-"""Backbone and neck as compiled code, in testing."""
+"""Compiled backbone and neck in testing."""
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner

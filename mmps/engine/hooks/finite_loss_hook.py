@@ -1,4 +1,4 @@
-"""Catching a loss that is not finite before it does harm."""
+"""Detection of a loss that is not finite, before it changes the model."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -22,11 +22,11 @@ _ADVICE = (
 
 @HOOKS.register_module()
 class FiniteLossHook(Hook):
-    """Look at the loss before the optimizer and the memories are changed.
+    """Check the loss before the optimizer and the memories are changed.
 
-    mmengine's ``CheckInvalidLossHook`` looks after the step, when weights and
-    identity memories are spoilt. Here a step whose loss is not finite, on
-    whichever process, changes nothing: no gradient, no optimizer step, no
+    mmengine's ``CheckInvalidLossHook`` checks after the step, when weights and
+    identity memories are already corrupted. Here a step whose loss is not
+    finite on any process changes nothing: no gradient, no optimizer step, no
     entry in a memory. Weights that are not finite are not saved either.
 
     Args:
@@ -37,7 +37,7 @@ class FiniteLossHook(Hook):
             before it stops after all. Defaults to 10.
 
     Raises:
-        FloatingPointError: In training, as said above.
+        FloatingPointError: In training, with 'stop' or after too many skips.
         ValueError: An option is out of range, or a run has two such hooks.
     """
 
@@ -65,7 +65,7 @@ class FiniteLossHook(Hook):
         self._batch: Any = None
 
     def before_train(self, runner: Runner) -> None:
-        """Step between the losses and what they change."""
+        """Put the check between the losses and what they change."""
         if sum(isinstance(hook, FiniteLossHook) for hook in runner.hooks) > 1:
             raise ValueError(
                 'FiniteLossHook: the run has two; change the options of the '
@@ -101,7 +101,7 @@ class FiniteLossHook(Hook):
         self._batch = data_batch
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Do not replace a good checkpoint by a spoilt one."""
+        """Refuse to save weights that are not finite."""
         for name, value in checkpoint['state_dict'].items():
             if value.is_floating_point() and not value.isfinite().all():
                 raise FloatingPointError(

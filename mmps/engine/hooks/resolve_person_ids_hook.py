@@ -1,4 +1,4 @@
-"""Tell the identity memories of the model which people they hold."""
+"""Sizes and identities of the model's memories, from the training data."""
 
 from mmengine.dist import is_distributed
 from mmengine.hooks import Hook, SyncBuffersHook

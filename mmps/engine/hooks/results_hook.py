@@ -1,4 +1,4 @@
-"""Write down what a test run found, and how."""
+"""Result file of a test run."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,9 +21,9 @@ class ResultsHook(Hook):
     """Write ``WORK_DIR/TIMESTAMP/results.json`` after a test.
 
     ``tools/test.py`` uses it in every run. The file holds the figures and
-    everything they depend on, nothing of when and where they were computed:
-    the same test gives the same bytes, in one process or in several.
-    ``tools/analysis_tools/compare_results.py`` tells two files apart.
+    everything they depend on, but neither time nor place of the run: the same
+    test gives the same bytes, in one process or in several.
+    ``tools/analysis_tools/compare_results.py`` compares two files.
     """
 
     # Sees the weights that were tested, before EMAHook takes them out again.
@@ -33,7 +33,7 @@ class ResultsHook(Hook):
         self._meta: Mapping[str, Any] = {}
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Keep what the checkpoint says of its training."""
+        """Keep the checkpoint's record of its training."""
         self._meta = checkpoint.get('meta') or {}
 
     @master_only

@@ -1,4 +1,4 @@
-"""Hook that makes a resumed run equal to an uninterrupted one."""
+"""Equality of a resumed run with an uninterrupted one."""
 
 from itertools import chain, repeat
 
@@ -14,14 +14,14 @@ _VALIDATED = 'iter_of_last_validation'
 
 @HOOKS.register_module()
 class ResumeHook(Hook):
-    """Random numbers by step, and what an interruption has cut short.
+    """Seed every step, and make up for an interrupted validation.
 
     - Before every training step all generators are seeded with the run's
-      seed, the process's rank and the step: what a step draws does not
-      depend on the steps before it being part of the same process. For the
-      samples :class:`~mmps.datasets.SeededInfiniteSampler` does the same.
-    - A validation that was due at the checkpoint, which is written before
-      it, and that was not finished is made up for.
+      seed, the process's rank and the step, so that the random numbers of a
+      step do not depend on the steps before it. For the samples
+      :class:`~mmps.datasets.SeededInfiniteSampler` does the same.
+    - A checkpoint is written before the validation that is due at the same
+      step. If that validation was not finished, it is done on resuming.
     - Batches of :class:`~mmps.datasets.AspectRatioBatchSampler`, and with
       OpenMMLab's mmengine those of
       :class:`~mmps.datasets.SeededInfiniteSampler`, are skipped without being
@@ -84,8 +84,7 @@ def _skip_batches(loop: IterBasedTrainLoop) -> None:
     if knows:
         iterator.skip_iter = _done_already
     else:
-        # It has fetched ahead already, and the loop will take from it what
-        # was trained on.
+        # This iterator has already fetched batches that were trained on.
         fresh = type(iterator)(loop.dataloader)
         loop.dataloader_iterator = chain(repeat(None, loop.iter), fresh)
 

@@ -12,9 +12,8 @@ from mmps.registry import HOOKS
 class StrictLoadHook(Hook):
     """Load a checkpoint as the Python interface does, or refuse it.
 
-    mmengine's Runner loads what fits and only logs the rest; a test of such
-    a model has figures that mean nothing. ``tools/test.py`` uses this hook in
-    every run.
+    mmengine's Runner loads what fits and only logs the rest; the figures of
+    such a model mean nothing. ``tools/test.py`` uses this hook in every run.
     """
 
     # Before EMAHook takes what fits.

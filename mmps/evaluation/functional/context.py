@@ -1,8 +1,8 @@
 """Context bipartite graph matching (SeqNet, AAAI 2021, section 3.3).
 
-Who walks beside the query in its own frame is looked for beside the
-candidate as well: a similarity is replaced by the largest similarity of the
-best one-to-one matching between the two groups.
+The people beside the query in its own frame are matched with those beside the
+candidate: a similarity is replaced by the largest similarity of the best
+one-to-one matching between the two groups.
 """
 
 from dataclasses import dataclass
@@ -142,7 +142,7 @@ class ContextMatcher:
         bound = np.maximum(bound, np.finfo(sims.dtype).min)
         cells = np.flatnonzero(values >= bound)
         rows, columns = np.divmod(cells, max(values.shape[1], 1))
-        # Of equal ones at the bound, the first detections.
+        # Of equal ones at the k1-th place, the first detections.
         order = np.lexsort((columns, -values.flat[cells], rows))
         rows, columns = rows[order], columns[order]
         rank = np.arange(len(rows)) - np.searchsorted(rows, rows)

@@ -95,7 +95,7 @@ def evaluate_detection(
     matched = _mutual_best(dets[known], boxes[known], iou[known])
     right = np.zeros(len(preds.scores), dtype=bool)
     right[dets[known][matched]] = True
-    # Whoever else a detection may show, an unlabelled person is no error.
+    # A detection of an unlabelled person is no error.
     ignored = np.zeros(len(preds.scores), dtype=bool)
     ignored[dets[~known]] = True
     judged = right | ~ignored

@@ -1,4 +1,4 @@
-"""Looking into a search: rank lists and distributions of similarity."""
+"""Rank lists and distributions of similarity of a search."""
 
 from dataclasses import dataclass
 
@@ -72,8 +72,8 @@ def similarity_histogram(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Count similarities of queries to themselves and to others.
 
-    Every detection that lies on the person counts as the same one, also
-    where only one of them is a right answer.
+    Every detection that lies on the query's person counts as the same person,
+    although only one of them per frame is a right answer.
 
     Args:
         problem: Predictions beside ground truth.

@@ -17,11 +17,11 @@ class OpenSetThreshold:
     """A threshold and what it does on the set it was calibrated on.
 
     Args:
-        threshold: Matches below it are not believed.
+        threshold: Matches with a lower similarity are rejected.
         fpir: False positive identification rate: share of queries that get
             a wrong match although the person is not in the gallery.
         tpir: True positive identification rate: share of queries whose best
-            match is right and believed.
+            match is right and accepted.
         num_queries: Queries that were counted.
     """
 
@@ -79,7 +79,7 @@ def calibrate_threshold(
         sims = np.where(
             task.in_gallery[rows][:, problem.det_frames], sims, -np.inf
         )
-        # Every detection on the person goes away with the person.
+        # Without the person, all detections on the person are gone, too.
         row, det = problem.overlaps(task, rows)
         person = np.full_like(sims, -np.inf)
         person[row, det] = sims[row, det]
@@ -87,7 +87,7 @@ def calibrate_threshold(
         wrong.append(sims.max(axis=1, initial=-np.inf))
         right.append(person.max(axis=1, initial=-np.inf))
     alarm, hit = np.concatenate(wrong), np.concatenate(right)
-    # So many of the highest may pass.
+    # Number of false alarms that may pass.
     allowed = int(fpir * len(alarm))
     highest = -np.sort(-alarm)
     threshold = np.nextafter(highest[allowed], np.float32(np.inf))

@@ -1,8 +1,8 @@
 """Ranks and average precision of many queries at once.
 
-A query's right answers are few, its gallery is large: one sort of plain
-values per query and a binary search for each right answer give every rank,
-ties included, without sorting indices.
+A query has few right answers and a large gallery: one sort of its similarities
+and a binary search for each right answer give every rank, ties included,
+without sorting indices.
 """
 
 import numpy as np
@@ -130,7 +130,7 @@ def average_precisions(
     rows, values, at_least = rows[order], values[order], at_least[order]
     place = np.arange(len(rows))
     starts = np.searchsorted(rows, rows, 'left')
-    # Right answers up to the end of a run of equal values count alike.
+    # Right answers of equal similarity are counted together, as one step.
     ends = np.ones(len(rows), dtype=bool)
     ends[:-1] = (rows[1:] != rows[:-1]) | (values[1:] != values[:-1])
     last = place[ends][np.cumsum(ends) - ends]

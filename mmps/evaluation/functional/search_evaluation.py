@@ -253,8 +253,8 @@ def evaluate_search(
     def score(start: int) -> list[tuple[np.ndarray, ...]]:
         return _score_chunk(problem, tasks, start, start + step)
 
-    # numpy lets go of the interpreter lock in sorts and products; a BLAS
-    # with threads of its own would only get in the way.
+    # numpy releases the interpreter lock in sorts and products; further
+    # threads of the BLAS would compete for the same cores.
     workers = min(4, os.cpu_count() or 1)
     with threadpool_limits(1, 'blas'), ThreadPoolExecutor(workers) as pool:
         parts = list(pool.map(score, starts))

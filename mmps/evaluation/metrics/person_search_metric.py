@@ -44,10 +44,10 @@ class PersonSearchMetric(BaseMetric):
     stored. It is empty on processes that did not compute them.
 
     Args:
-        det_thr: This and the next four make up the
-            :class:`~mmps.evaluation.functional.SearchSettings`.
-        score_thr: Detections with a lower score are dropped altogether, so
-            that it is at most ``det_thr``.
+        det_thr: See :class:`~mmps.evaluation.functional.SearchSettings`, as
+            for the next four.
+        score_thr: See there; detections with a lower score are dropped
+            altogether, so it is at most ``det_thr``.
         protocols: See there.
         gallery_sizes: See there.
         cbgm: See there.

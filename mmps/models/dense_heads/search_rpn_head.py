@@ -1,4 +1,4 @@
-"""Region proposals beside levels that are not their own."""
+"""Region proposals on some of the neck's levels."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from ..utils import samples_per_process
 class SearchRPNHead(RPNHead):
     """mmdet's RPN on as many of the first levels as it has anchors for.
 
-    Necks like :class:`ShallowFusion` hand on more levels than the detector
+    Necks like :class:`ShallowFusion` return more levels than the detector
     reads. mmdet's RoI extractors take the first ones; its RPN takes all.
 
     Its outputs are fp32, also under autocast: NMS has no bfloat16 kernel.

@@ -1,4 +1,4 @@
-"""Batch norm of batches that may be too small for it."""
+"""Batch norm for batches that may be too small for it."""
 
 import torch.nn.functional as F
 from torch import Tensor

@@ -16,7 +16,8 @@ class BaseClassifier(nn.Module, metaclass=ABCMeta):
     """Interface of the classifiers of a :class:`SearchBBoxHead`.
 
     The head builds it with ``in_channels``, the size of the decomposition's
-    feature for classification; whoever does not read it leaves it unused.
+    feature for classification; a classifier that does not read the feature
+    ignores it.
 
     Attributes:
         needs_reid (bool): Whether it reads :class:`ReIDFeatures`, which only
@@ -125,8 +126,8 @@ class PixelNormClassifier(BaseClassifier):
 class MemoryClassifier(BaseClassifier):
     """The identity memory tells people from background (HOIM).
 
-    See :func:`person_logits`; the memory needs a background queue, and goes
-    with the model to wherever it is used.
+    See :func:`person_logits`; the memory needs a background queue, and is
+    part of the model in testing as well.
 
     Source: Chen et al., "Hierarchical Online Instance Matching for Person
     Search" (HOIM), AAAI 2020.

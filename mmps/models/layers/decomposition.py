@@ -64,7 +64,7 @@ class BaseDecomposition(nn.Module, metaclass=ABCMeta):
         """
 
     def drop_cls(self) -> None:
-        """Do without the parameters of ``cls``, which nobody will read."""
+        """Remove the parameters of ``cls``, which will not be read."""
 
 
 @MODELS.register_module()

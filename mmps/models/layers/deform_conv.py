@@ -68,7 +68,7 @@ def _is_compiling() -> bool:
 @cache
 def _has_sparse_product() -> bool:
     """Whether torch has MKL's sparse product."""
-    # The first sparse tensor of a process warns of a beta state.
+    # torch warns at the first sparse tensor that their support is in beta.
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         torch.eye(1).to_sparse_csr()

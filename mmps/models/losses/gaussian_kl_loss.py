@@ -1,4 +1,4 @@
-"""Keep embedding distributions near the standard normal."""
+"""KL divergence of embedding distributions from the standard normal."""
 
 from torch import Tensor, nn
 

@@ -106,8 +106,8 @@ class OIMLoss(nn.Module):
     def _losses_of_labelled(
         self, readout: MemoryReadout, person_ids: Tensor
     ) -> tuple[Tensor, Tensor]:
-        # Products of the others are not needed, but an accelerator would
-        # have to wait for their number.
+        # Unlabelled samples need no products, but an accelerator would have
+        # to wait for the number of the labelled ones.
         if person_ids.device.type != 'cpu' or readout.shared:
             return self.sample_losses(readout, person_ids)
         rows = (person_ids >= 0).nonzero()[:, 0]

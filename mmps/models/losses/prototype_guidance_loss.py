@@ -1,4 +1,4 @@
-"""Teach a saliency map by the identity's prototype."""
+"""Loss that teaches a saliency map the identity's prototype."""
 
 import torch
 import torch.nn.functional as F

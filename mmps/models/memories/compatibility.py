@@ -1,4 +1,4 @@
-"""Does a stored memory, or a data set, fit the memory of the model?"""
+"""Comparison of a model's memory with a stored one or with a data set."""
 
 from collections.abc import Mapping
 

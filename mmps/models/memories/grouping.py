@@ -1,4 +1,4 @@
-"""Group the samples of one step by person id without asking the device."""
+"""Groups of one step's samples by person id, without waiting for a device."""
 
 from collections.abc import Iterator
 from functools import cached_property

@@ -8,8 +8,8 @@ from .grouping import IdGroups
 # Guesses and Newton steps. 512 random samples of one identity, in eight
 # dimensions or more, then agree with the sequential rule to 1e-9 or better.
 _GUESSES, _STEPS = 2, 4
-# Stands for the length of what has cancelled out, so that only later samples
-# count. Without cancelling, 512 samples do not get there.
+# Length of a prototype that has cancelled out, so that only later samples
+# count. Without cancelling, 512 samples do not make one as short.
 _TINY = 1e-100
 # Samples that one call should take: memory grows with their square.
 MAX_SAMPLES = 512

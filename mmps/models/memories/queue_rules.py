@@ -92,7 +92,7 @@ class CircularQueue(BaseQueueRule):
 
 @MODELS.register_module()
 class SelectiveRefreshQueue(BaseQueueRule):
-    """Keep the samples that tell most (HOIM's selective memory refreshment).
+    """Keep the most informative samples (HOIM's selective refreshment).
 
     A sample's score is its greatest similarity to the reference rows divided
     by its greatest similarity to the queue, between 0 and ``max_score``: it

@@ -1,4 +1,4 @@
-"""Hand shallow levels on beside the detector's own."""
+"""Shallow levels beside the detector's own."""
 
 from collections.abc import Sequence
 

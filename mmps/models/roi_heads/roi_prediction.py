@@ -143,7 +143,7 @@ class RoIPredictionMixin:
     def last_stage(
         self, x: Sequence[Tensor], rois: Tensor
     ) -> tuple[Tensor, Tensor, Callable[..., Tensor]]:
-        """What the last stage says of RoIs.
+        """Outputs of the last stage for RoIs.
 
         Args:
             x: Levels of the neck.

@@ -1,4 +1,4 @@
-"""Sums and gathers by which n processes equal one with all their samples."""
+"""Sums and gathers that make n processes train as one with all samples."""
 
 import torch
 from mmengine.dist import all_gather, all_reduce, get_rank, get_world_size
@@ -63,7 +63,7 @@ def gather_samples(x: Tensor, person_ids: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class _AllGather(torch.autograd.Function):
-    """Tensors of one shape; torch's own needs all-to-all to go back."""
+    """Gather of equal shapes; torch's needs all-to-all in its backward."""
 
     @staticmethod
     def forward(ctx, x: Tensor) -> tuple[Tensor, ...]:

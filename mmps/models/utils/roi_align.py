@@ -1,4 +1,4 @@
-"""mmcv's RoIAlign on whatever maps and RoIs there are."""
+"""mmcv's RoIAlign on maps of any dtype and memory order, and on no RoI."""
 
 import torch
 from mmcv.ops import RoIAlign
@@ -6,16 +6,16 @@ from torch import Tensor
 
 
 def for_roi_align(x: Tensor) -> Tensor:
-    """A map that mmcv's RoIAlign reads rightly.
+    """A map that mmcv's RoIAlign reads correctly.
 
-    It has no kernel for bfloat16, and it reads a channels-last map as if it
-    were a plain one, without a word.
+    It has no kernel for bfloat16, and it silently reads a channels-last map as
+    if it were contiguous.
 
     Args:
         x: (N, C, H, W).
 
     Returns:
-        In the plain memory order, fp32 in the place of bfloat16.
+        Contiguous, fp32 in the place of bfloat16.
     """
     return (x.float() if x.dtype == torch.bfloat16 else x).contiguous()
 

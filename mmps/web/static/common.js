@@ -1,4 +1,4 @@
-// What all parts of the page share: elements, the server, words.
+// Shared by all parts of the page: elements, requests, texts.
 
 const UNIX = 1e8; // larger times are seconds since 1970
 export const ASPECT = 2.2; // of crops, as the server cuts them

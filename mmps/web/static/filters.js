@@ -1,4 +1,4 @@
-// The filters: what the form says, in the words of the API.
+// The filters: the form's values as fields of the API.
 
 import { $, cameraText, isUnix, make } from './common.js';
 

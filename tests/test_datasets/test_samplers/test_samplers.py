@@ -1,4 +1,4 @@
-"""Orders that do not depend on interruptions, workers and processes."""
+"""Tests of sample orders: equal for any interruption, workers, processes."""
 
 from itertools import islice
 

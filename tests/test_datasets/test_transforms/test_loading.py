@@ -1,4 +1,4 @@
-"""Images, good and bad."""
+"""Tests of image loading on valid and bad images."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -174,3 +174,21 @@ def test_workers_share_the_count(
     loader = DataLoader(dataset, num_workers=1, collate_fn=pseudo_collate)
     assert len(list(loader)) == 4
     assert dataset.num_bad_images == 4
+
+
+def test_without_a_limit_of_pixels(tmp_path: Path) -> None:
+    """Pillow's own limit against decompression bombs holds then."""
+    path = tmp_path / 'huge.png'
+    Image.new('1', (20_000, 20_000)).save(path)
+    with pytest.raises(BadImageError, match='exceeds limit.*max_pixels=None'):
+        LoadFrame(max_pixels=None)(dict(img_path=str(path)))
+
+
+def test_decoder_without_a_result(
+    tmp_path: Path, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / 'a.png'
+    write(path, pixels)
+    monkeypatch.setattr('mmcv.imfrombytes', lambda *args, **kwargs: None)
+    with pytest.raises(BadImageError, match='a.png: not a whole image'):
+        LoadFrame()(dict(img_path=str(path)))

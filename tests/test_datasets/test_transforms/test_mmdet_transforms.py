@@ -1,4 +1,4 @@
-"""Every transform of mmdet keeps person ids in step, or is refused."""
+"""Tests of mmdet's transforms: person ids stay in step, or it is refused."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Own transforms: annotations, crop, gain, packing."""
+"""Tests of our transforms: annotations, crop, gain, downscale, packing."""
 
 from collections.abc import Callable
 
@@ -13,6 +13,7 @@ from mmps.datasets.transforms import (
     ClipQueryBoxes,
     Downscale,
     FilterPersonAnnotations,
+    KeepPersonIds,
     LoadPersonAnnotations,
     PackPersonSearchInputs,
     PersonRandomCrop,
@@ -274,3 +275,8 @@ def test_queries_are_cut_at_the_frame(last_pixel):
     assert got.tolist() == want
     assert got.dtype == np.float32
     assert ClipQueryBoxes().transform({}) == {}
+
+
+def test_wrapper_names_what_it_wraps():
+    wrapper = KeepPersonIds(dict(type='mmdet.RandomShift', max_shift_px=3))
+    assert repr(wrapper).startswith('KeepPersonIds(transform=RandomShift(')

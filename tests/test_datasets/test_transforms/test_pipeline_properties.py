@@ -1,4 +1,4 @@
-"""What holds of a frame after any pipeline."""
+"""Property tests of frames behind random pipelines."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""ChannelsLastHook: another memory order, the same model."""
+"""Tests of ChannelsLastHook: another memory order, the same model."""
 
 import copy
 from types import SimpleNamespace

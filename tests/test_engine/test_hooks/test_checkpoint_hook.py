@@ -1,4 +1,4 @@
-"""CheckpointHook: a whole checkpoint is there at every moment."""
+"""Tests of CheckpointHook: a whole checkpoint at every moment."""
 
 import errno
 import shutil
@@ -25,7 +25,18 @@ class Figures(BaseMetric):
         self.results.append(0)
 
     def compute_metrics(self, results):
-        return dict(mAP=next(self.figures))
+        figure = next(self.figures)
+        return dict(mAP=figure, top1=figure)
+
+
+# What the best checkpoints are the best by.
+BEST = pytest.mark.parametrize(
+    'best', [['toy/mAP'], ['toy/mAP', 'toy/top1']], ids=len
+)
+
+
+def best_names(best, step):
+    return [f'best_{key.replace("/", "_")}_iter_{step}.pth' for key in best]
 
 
 def validating(figures):
@@ -114,15 +125,16 @@ def test_full_disk_at_the_end_is_an_error(
     assert names(tmp_path) == ['iter_2.pth', 'iter_4.pth']
 
 
+@BEST
 def test_full_disk_does_not_cost_the_best(
-    tmp_path, make_runner, toy_model, monkeypatch
+    tmp_path, make_runner, toy_model, monkeypatch, best
 ):
     full_disk(monkeypatch, lambda name: name == 'best_toy_mAP_iter_4.pth')
     runner = make_runner(
         toy_model,
         tmp_path,
         steps=8,
-        checkpoint=dict(save_best='toy/mAP', rule='greater'),
+        checkpoint=dict(save_best=best, rule='greater'),
         **validating([0.1, 0.3, 0.2, 0.15]),
     )
     errors = []
@@ -130,16 +142,21 @@ def test_full_disk_does_not_cost_the_best(
     runner.train()
     assert len(errors) == 1
     # 0.2 beats the best that was saved, 0.1; 0.3 is not remembered as saved.
-    assert [n for n in names(tmp_path) if 'best' in n] == [
-        'best_toy_mAP_iter_6.pth'
+    found = [name for name in names(tmp_path) if 'best' in name]
+    assert found == best_names(best, 6)
+    scores = [
+        value
+        for key, value in runner.message_hub.runtime_info.items()
+        if key.startswith('best_score')
     ]
-    assert runner.message_hub.get_info('best_score') == 0.2
+    assert scores == [0.2] * len(best)
 
 
+@BEST
 def test_a_moved_run_touches_nothing_of_the_old_place(
-    tmp_path, make_runner, toy_model
+    tmp_path, make_runner, toy_model, best
 ):
-    options = dict(save_best='toy/mAP', rule='greater', max_keep_ckpts=1)
+    options = dict(save_best=best, rule='greater', max_keep_ckpts=1)
     old, new = tmp_path / 'old', tmp_path / 'new'
 
     def train(folder, steps, figures, **kwargs):
@@ -157,8 +174,8 @@ def test_a_moved_run_touches_nothing_of_the_old_place(
     train(old, 2, [0.1])
     shutil.copytree(old, new)
     train(new, 4, [0.2], resume=True, load_from=str(new / 'iter_2.pth'))
-    assert names(old) == ['best_toy_mAP_iter_2.pth', 'iter_2.pth']
-    assert names(new) == ['best_toy_mAP_iter_4.pth', 'iter_4.pth']
+    assert names(old) == [*best_names(best, 2), 'iter_2.pth']
+    assert names(new) == [*best_names(best, 4), 'iter_4.pth']
 
 
 def test_leftovers_of_a_killed_run_go(tmp_path, make_runner, toy_model):

@@ -1,4 +1,4 @@
-"""CompileHook: other code, the same model."""
+"""Tests of CompileHook: compiled code, the same model."""
 
 import copy
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""FiniteLossHook: nothing is changed by a loss that is not finite."""
+"""Tests of FiniteLossHook: a loss that is not finite changes nothing."""
 
 import copy
 import os

@@ -1,4 +1,4 @@
-"""ResolvePersonIdsHook in real runs of a toy model."""
+"""Tests of ResolvePersonIdsHook in real runs of a toy model."""
 
 import itertools
 from unittest import mock

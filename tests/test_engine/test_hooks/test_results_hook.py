@@ -1,4 +1,4 @@
-"""Result files of real runs: reproducible to the last digit, and complete."""
+"""Tests of result files of real runs: reproducible and complete."""
 
 import os
 import subprocess
@@ -14,32 +14,16 @@ from mmps.checkpoints.reading import hash_weights, read_checkpoint, weights_of
 from mmps.engine.launch import build_runner
 from mmps.results.comparison import SAME, compare_results
 from mmps.results.result_file import read_results
-from mmps.scenes import ScenesConfig, make_scenes
 from mmps.testing import tiny_two_stage
 from mmps.utils.part_imports import import_parts
 
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.fixture(scope='module')
-def tree(tmp_path_factory):
-    root = tmp_path_factory.mktemp('data') / 'scenes'
-    config = ScenesConfig(
-        train_frames=8,
-        test_frames=7,  # one is padded where two processes share them
-        train_ids=6,
-        test_ids=3,
-        cameras=2,
-        size=(192, 108),
-    )
-    make_scenes(root, config, workers=1)
-    return root
-
-
-def config(tree, work_dir):
+def config(scenes, work_dir):
     """A tiny OIM; nothing that it finds is thrown away."""
     import_parts()
-    file = tree.parent / 'tiny.py'
+    file = scenes.parent / 'tiny.py'
     names = 'datasets/scenes.py', 'default_runtime.py'
     bases = [str(ROOT / 'configs' / '_base_' / name) for name in names]
     file.write_text(f'_base_ = {bases}')
@@ -58,7 +42,7 @@ def config(tree, work_dir):
     for split in ('train', 'test'):
         loader = cfg[f'{split}_dataloader']
         loader.update(num_workers=0, persistent_workers=False)
-        loader.dataset.data_root = str(tree)
+        loader.dataset.data_root = str(scenes)
         for transform in loader.dataset.pipeline:
             for name in {'scale', 'crop_size', 'size'} & set(transform):
                 transform[name] = (192, 128)
@@ -70,15 +54,15 @@ def config(tree, work_dir):
     return cfg
 
 
-def train(tree, work_dir, seed):
-    cfg = config(tree, work_dir)
+def train(scenes, work_dir, seed):
+    cfg = config(scenes, work_dir)
     cfg.randomness = dict(seed=seed)
     build_runner(cfg).train()
     return work_dir / 'iter_3.pth'
 
 
-def evaluate(tree, work_dir, checkpoint, **changes):
-    cfg = config(tree, work_dir)
+def evaluate(scenes, work_dir, checkpoint, **changes):
+    cfg = config(scenes, work_dir)
     cfg.load_from = str(checkpoint)
     cfg.merge_from_dict(changes)
     runner = build_runner(cfg)
@@ -89,13 +73,13 @@ def evaluate(tree, work_dir, checkpoint, **changes):
 
 
 @pytest.fixture(scope='module')
-def checkpoint(tree, tmp_path_factory):
-    return train(tree, tmp_path_factory.mktemp('train0'), seed=0)
+def checkpoint(scenes, tmp_path_factory):
+    return train(scenes, tmp_path_factory.mktemp('train0'), seed=0)
 
 
 @pytest.fixture(scope='module')
-def tested(tree, checkpoint, tmp_path_factory):
-    return evaluate(tree, tmp_path_factory.mktemp('test0'), checkpoint)
+def tested(scenes, checkpoint, tmp_path_factory):
+    return evaluate(scenes, tmp_path_factory.mktemp('test0'), checkpoint)
 
 
 def test_holds_what_the_run_was(tested, checkpoint):
@@ -120,29 +104,31 @@ def test_holds_what_the_run_was(tested, checkpoint):
     assert str(path) in Path(log).read_text()
 
 
-def test_nothing_of_the_machine_or_the_time_is_in_it(tested, tree):
+def test_nothing_of_the_machine_or_the_time_is_in_it(tested, scenes):
     text = tested[0].read_text()
-    assert str(tree.parent) not in text
+    assert str(scenes.parent) not in text
     assert tested[0].parent.name not in text  # the time
     assert str(ROOT) not in text
 
 
-def test_same_seed_same_figures_to_the_last_digit(tree, tested, tmp_path):
+def test_same_seed_same_figures_to_the_last_digit(scenes, tested, tmp_path):
     """Trained and tested anew: every byte of the file is the same."""
-    again = train(tree, tmp_path / 'train', seed=0)
-    path, _ = evaluate(tree, tmp_path / 'test', again)
+    again = train(scenes, tmp_path / 'train', seed=0)
+    path, _ = evaluate(scenes, tmp_path / 'test', again)
     assert path.read_bytes() == tested[0].read_bytes()
 
 
-def test_another_seed_gives_other_weights(tree, tested, tmp_path):
-    state = read_checkpoint(train(tree, tmp_path, seed=1))
+def test_another_seed_gives_other_weights(scenes, tested, tmp_path):
+    state = read_checkpoint(train(scenes, tmp_path, seed=1))
     found = read_results(tested[0])['weights']['sha256']
     assert found != hash_weights(weights_of(state))
 
 
-def test_what_decides_the_figures_is_seen(tree, checkpoint, tested, tmp_path):
+def test_what_decides_the_figures_is_seen(
+    scenes, checkpoint, tested, tmp_path
+):
     path, _ = evaluate(
-        tree,
+        scenes,
         tmp_path,
         checkpoint,
         **{
@@ -163,7 +149,7 @@ def test_what_decides_the_figures_is_seen(tree, checkpoint, tested, tmp_path):
     )
 
 
-def test_weights_are_those_that_were_tested(tree, checkpoint, tmp_path):
+def test_weights_are_those_that_were_tested(scenes, checkpoint, tmp_path):
     """With EMAHook these are not the model's own."""
     state = read_checkpoint(checkpoint)
     averaged = {
@@ -176,7 +162,7 @@ def test_weights_are_those_that_were_tested(tree, checkpoint, tmp_path):
     state.update(state_dict=averaged, ema_state_dict=own)
     torch.save(state, tmp_path / 'ema.pth')
     path, _ = evaluate(
-        tree,
+        scenes,
         tmp_path / 'ema',
         tmp_path / 'ema.pth',
         custom_hooks=[dict(type='EMAHook')],
@@ -186,9 +172,9 @@ def test_weights_are_those_that_were_tested(tree, checkpoint, tmp_path):
 
 
 def test_two_processes_write_the_same_file(
-    tree, checkpoint, tested, tmp_path, free_port
+    scenes, checkpoint, tested, tmp_path, free_port
 ):
-    cfg = config(tree, tmp_path / 'two')
+    cfg = config(scenes, tmp_path / 'two')
     cfg.visualizer.pop('name')
     file = tmp_path / 'tiny.py'
     cfg.dump(file)

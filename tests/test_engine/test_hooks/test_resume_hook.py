@@ -1,4 +1,4 @@
-"""ResumeHook: draws by step, and what an interruption has cut short."""
+"""Tests of ResumeHook: random numbers by step, and missed validations."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""Re-scoring by context against a search over all assignments."""
+"""Tests of re-scoring by context against a search over all assignments."""
 
 from dataclasses import replace
 from itertools import permutations

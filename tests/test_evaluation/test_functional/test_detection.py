@@ -1,4 +1,4 @@
-"""Detection figures against a loop over frames."""
+"""Tests of detection figures against a loop over frames."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Rank lists and histograms agree with the evaluation and a loop."""
+"""Tests of rank lists and histograms against the evaluation and a loop."""
 
 import numpy as np
 import pytest

@@ -59,3 +59,9 @@ def test_rate_out_of_range(fpir):
     truth = random_ground_truth()
     with pytest.raises(ValueError, match='fpir'):
         calibrate_threshold(truth, noisy_predictions(truth), fpir)
+
+
+def test_a_set_without_queries():
+    truth = random_ground_truth(num_queries=0)
+    with pytest.raises(ValueError, match='no query to calibrate on'):
+        calibrate_threshold(truth, noisy_predictions(truth))

@@ -1,4 +1,4 @@
-"""Pairwise box arithmetic against loops."""
+"""Tests of pairwise box arithmetic against loops."""
 
 import numpy as np
 import pytest

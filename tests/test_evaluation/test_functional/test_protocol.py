@@ -1,4 +1,4 @@
-"""The protocol in words is the one that was used."""
+"""Tests of the described protocol: it is the one that was used."""
 
 import json
 

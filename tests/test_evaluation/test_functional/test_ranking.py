@@ -1,4 +1,4 @@
-"""Ranks and average precision against numpy and scikit-learn."""
+"""Tests of ranks and average precision against numpy and scikit-learn."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Tables and JSON values."""
+"""Tests of tables and JSON values."""
 
 import json
 import warnings

@@ -1,4 +1,4 @@
-"""Sampled galleries keep what a gallery promises."""
+"""Tests of sampled galleries."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Search accuracy against a plain loop, and its edge cases."""
+"""Tests of search accuracy against a plain loop, and of edge cases."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""What holds of the search's figures whatever the predictions are."""
+"""Property tests of the search's figures for random predictions."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""SearchSettings: plain values, refusals, and what they evaluate to."""
+"""Tests of SearchSettings: values, refusals, evaluation."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The metric on data samples, as mmengine's loops feed it."""
+"""Tests of the metric on data samples, as mmengine's loops feed it."""
 
 import logging
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""Several processes give one process's figures, to the last digit."""
+"""Tests of the metric in several processes: one process's figures exactly."""
 
 import json
 

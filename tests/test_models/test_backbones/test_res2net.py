@@ -1,4 +1,4 @@
-"""Res2Net in its published forms."""
+"""Tests of Res2Net in its published forms."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""PCNet's head: losses and predictions against loops over anchors."""
+"""Tests of PCNet's head against loops over anchors."""
 
 import pytest
 import torch
@@ -14,7 +14,6 @@ from mmps.testing import (
 )
 
 from small_pcnet import (
-    ASSIGNER,
     DIMS,
     FOUR_ANCHORS,
     SIZE,
@@ -23,12 +22,13 @@ from small_pcnet import (
     make_head,
     pyramid,
 )
+from tiny_methods import tiny_pcnet
 
 
 def positives_by_loop(head, outs, samples):
     """Every positive: image, level, row, column, anchor, box, id."""
     _, _, feats, offsets = outs
-    assigner = TASK_UTILS.build(ASSIGNER)
+    assigner = TASK_UTILS.build(tiny_pcnet().train_cfg.assigner)
     priors = head.prior_generator.grid_priors(
         [f.shape[-2:] for f in feats], device='cpu'
     )
@@ -468,3 +468,41 @@ def test_positives_are_found_without_waiting(people):
     assert operators.waits == 0
     want = (torch.cat(labels, 1) == 0).nonzero()
     assert torch.equal(torch.stack((image, anchor), 1), want)
+
+
+def test_points_of_detections_equal_a_loop():
+    """Location, kernel tap and offset, in pixels of the original image."""
+    head = make_head().eval()
+    head.test_cfg.return_points = True
+    _, samples = demo_search_samples((2, 1), SIZE, scale=0.5)
+    x = pyramid()
+    scores, _, _, offsets = head(x)
+    wanted = {}
+    for stride, score, offset in zip((8, 16), scores, offsets):
+        for row in range(score.size(2)):
+            for col in range(score.size(3)):
+                shift = offset[0, 0, :, row, col].reshape(9, 2)
+                taps = [
+                    (
+                        (col + 0.5 + k % 3 - 1 + float(dx)) * stride,
+                        (row + 0.5 + k // 3 - 1 + float(dy)) * stride,
+                    )
+                    for k, (dy, dx) in enumerate(shift)
+                ]
+                key = round(score[0, 0, row, col].sigmoid().item(), 6)
+                wanted[key] = torch.tensor(taps) / 0.5
+    found = head.predict(x, samples, rescale=True)[0]
+    assert len(found) == 10
+    for score, points in zip(found.scores, found.points):
+        want = wanted[round(score.item(), 6)]
+        torch.testing.assert_close(points, want, atol=1e-3, rtol=1e-4)
+
+
+def test_points_need_a_pooling_that_samples_them():
+    head = make_head(
+        point_pooling=dict(type='mmps.ConvPointPooling'), loss_dist=None
+    ).eval()
+    head.test_cfg.return_points = True
+    _, samples = demo_search_samples((1, 0), SIZE)
+    with pytest.raises(ValueError, match='got ConvPointPooling'):
+        head.predict(pyramid(), samples)

@@ -1,4 +1,4 @@
-"""What dense heads pick from their maps, against loops."""
+"""Tests of features picked from dense maps, against loops."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""SearchRPNHead: its own levels only, and fp32."""
+"""Tests of SearchRPNHead: its own levels only, and fp32."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""CSA against a loop over boxes and locations, and its box-cropping rival."""
+"""Tests of CSA and of RoIAlign in its place, against loops."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""BackboneStage: the backbone's layers and weights on RoIs."""
+"""Tests of BackboneStage: the backbone's layers and weights on RoIs."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Batch norm of batches that may be too small for it."""
+"""Tests of batch norm on batches that may be too small for it."""
 
 import pytest
 import torch

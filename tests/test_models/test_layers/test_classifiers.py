@@ -1,4 +1,4 @@
-"""Person or background, by what each classifier reads."""
+"""Tests of the classifiers of person and background."""
 
 import torch
 

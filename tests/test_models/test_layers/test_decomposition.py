@@ -1,4 +1,4 @@
-"""What each detection task reads, against loops over positions."""
+"""Tests of the decompositions against loops over positions."""
 
 import pytest
 import torch

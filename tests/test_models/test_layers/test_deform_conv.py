@@ -1,4 +1,4 @@
-"""The CPU path of deformable convolution against mmcv's operator."""
+"""Tests of deformable convolution on a CPU against mmcv's operator."""
 
 import pytest
 import torch

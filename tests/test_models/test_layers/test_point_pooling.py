@@ -1,4 +1,4 @@
-"""CPP and the plain convolution that stands in for it."""
+"""Tests of CPP and of the plain convolution in its place."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Projection and uncertainty guidance."""
+"""Tests of projection and uncertainty guidance."""
 
 import pytest
 import torch
@@ -146,3 +146,14 @@ def test_variance_starts_where_it_is_told():
 def test_bad_mode():
     with pytest.raises(ValueError, match="'sample' or 'attenuate', got 'x'"):
         UncertaintyGuidance(mode='x')
+
+
+def test_without_norm():
+    torch.manual_seed(0)
+    projection = LinearProjection([4], 8, norm=False)
+    projection.levels[0].bias.data.fill_(1.0)
+    projection.init_weights()
+    assert not projection.levels[0].bias.any()
+    (x,) = levels()[2:]
+    want = x @ projection.levels[0].weight[:, :, 0, 0].T
+    torch.testing.assert_close(projection([x]), want)

@@ -1,4 +1,4 @@
-"""Poolings for re-identification against loops over positions."""
+"""Tests of poolings for re-identification against loops over positions."""
 
 import pytest
 import torch

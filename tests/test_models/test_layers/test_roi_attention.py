@@ -1,4 +1,4 @@
-"""Attention on RoI features against the formulas written out."""
+"""Tests of attention on RoI features against the formulas written out."""
 
 import pytest
 import torch

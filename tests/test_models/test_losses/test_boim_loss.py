@@ -1,4 +1,4 @@
-"""BOIMLoss against loops over samples and pairs of prototypes."""
+"""Tests of BOIMLoss against loops over samples and pairs of prototypes."""
 
 import math
 

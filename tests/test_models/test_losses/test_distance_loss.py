@@ -1,4 +1,4 @@
-"""DistanceLoss against eq. 6 written as a loop."""
+"""Tests of DistanceLoss against eq. 6 written as a loop."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""FCLoss, an angular margin on OIM, against a loop."""
+"""Tests of FCLoss, OIM with an angular margin, against a loop."""
 
 import math
 

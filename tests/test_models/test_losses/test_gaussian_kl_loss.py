@@ -1,4 +1,4 @@
-"""The divergence from the standard normal."""
+"""Tests of the divergence from the standard normal."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""HOIM's two losses against loops over samples and rows."""
+"""Tests of HOIM's two losses against loops over samples and rows."""
 
 import pytest
 import torch

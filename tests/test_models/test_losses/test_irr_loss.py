@@ -1,4 +1,4 @@
-"""IRRLoss: smooth-L1 and CIoU against loops."""
+"""Tests of IRRLoss: smooth-L1 and CIoU against loops."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""OIMLoss against a loop, and its edge cases."""
+"""Tests of OIMLoss against a loop, and of edge cases."""
 
 import math
 from unittest import mock

@@ -1,4 +1,4 @@
-"""PCNetTripletLoss against eq. 11 written as a loop."""
+"""Tests of PCNetTripletLoss against eq. 11 written as a loop."""
 
 import itertools
 

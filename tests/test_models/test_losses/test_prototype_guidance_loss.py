@@ -1,4 +1,4 @@
-"""The guidance of PGA against a loop over RoIs and positions."""
+"""Tests of PGA's guidance against a loop over RoIs and positions."""
 
 import pytest
 import torch

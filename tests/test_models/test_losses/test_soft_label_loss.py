@@ -1,4 +1,4 @@
-"""Self-distillation against a loop."""
+"""Tests of self-distillation against a loop."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""IdentityMemory: reading, updating, types and devices."""
+"""Tests of IdentityMemory: reading, updating, types and devices."""
 
 from contextlib import nullcontext
 from copy import deepcopy

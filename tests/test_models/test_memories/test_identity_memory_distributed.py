@@ -1,4 +1,4 @@
-"""IdentityMemory in two processes equals one that sees both batches."""
+"""Tests of IdentityMemory in two processes against one with both batches."""
 
 import pytest
 import torch

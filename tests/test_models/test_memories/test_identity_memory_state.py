@@ -1,4 +1,4 @@
-"""IdentityMemory: identities, checkpoints, rules with their own state."""
+"""Tests of IdentityMemory's state: identities, checkpoints, rules' buffers."""
 
 import copy
 import io

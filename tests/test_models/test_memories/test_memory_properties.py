@@ -1,4 +1,4 @@
-"""What holds of a memory after any sequence of training steps."""
+"""Property tests of a memory after random training steps."""
 
 import io
 

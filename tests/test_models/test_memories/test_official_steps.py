@@ -1,4 +1,4 @@
-"""The memory after HOIM's official steps (tests/data/README.md)."""
+"""Tests of the memory against HOIM's official steps (tests/data/README.md)."""
 
 from pathlib import Path
 

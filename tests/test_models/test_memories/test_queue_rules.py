@@ -1,4 +1,4 @@
-"""Queue rules against loops."""
+"""Tests of queue rules against loops."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""MemoryReadout: products when they are asked for, and parts of a batch."""
+"""Tests of MemoryReadout: products on demand, and parts of a batch."""
 
 import pytest
 import torch

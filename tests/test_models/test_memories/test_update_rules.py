@@ -1,4 +1,4 @@
-"""Update rules against the published ones, sample after sample."""
+"""Tests of update rules against the published ones, sample after sample."""
 
 import math
 from unittest import mock
@@ -412,3 +412,10 @@ def test_adaptive_is_exact_for_many_samples_on_an_accelerator():
     short = AdaptiveMomentumUpdate(max_repeats=64)
     other, _ = apply(short, prototypes, filled, x, ids, static=True)
     assert (other - host).abs().max() > 0.01
+
+
+def test_rules_show_their_options():
+    assert 'momentum=0.7' in repr(MomentumUpdate(momentum=0.7))
+    shown = repr(AdaptiveMomentumUpdate(temperature=0.1, reading='text'))
+    assert 'temperature=0.1' in shown
+    assert 'text' in shown

@@ -1,4 +1,4 @@
-"""ShallowFusion and the RoI extractor behind it, written out."""
+"""Tests of ShallowFusion and its RoI extractor against plain formulas."""
 
 import pytest
 import torch

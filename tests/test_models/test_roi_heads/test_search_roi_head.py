@@ -1,4 +1,4 @@
-"""The RoI head: losses and predictions against loops over RoIs."""
+"""Tests of the RoI head against loops over RoIs."""
 
 from copy import deepcopy
 from unittest import mock
@@ -839,3 +839,20 @@ def test_shallow_branch_without_its_neck():
     inputs, samples = demo_search_samples((1,), SIZE)
     with pytest.raises(ValueError, match='use the neck ShallowFusion'):
         model.predict(inputs, samples)
+
+
+def test_box_head_of_mmdet_with_several_classes():
+    model = tiny_two_stage()
+    model.roi_head.bbox_head = dict(
+        type='mmdet.Shared2FCBBoxHead', in_channels=64, num_classes=80
+    )
+    with pytest.raises(ValueError, match='has num_classes=80'):
+        MODELS.build(model)
+
+
+def test_masks_are_refused():
+    model = tiny_two_stage(
+        mask_roi_extractor=dict(), mask_head=dict(type='mmdet.FCNMaskHead')
+    )
+    with pytest.raises((NotImplementedError, TypeError), match='mask'):
+        MODELS.build(model)

@@ -1,4 +1,4 @@
-"""Two processes train one model: no parameter is missing, memories agree."""
+"""Tests of RoI heads in two processes: all parameters, equal memories."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Boxes of test samples follow the image into the network's input."""
+"""Tests of boxes of test samples in the network's input."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Checks of person ids."""
+"""Tests of checks of person ids."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Maps that mmcv's RoIAlign reads rightly."""
+"""Tests of mmcv's RoIAlign on maps of any dtype and memory order."""
 
 import pytest
 import torch

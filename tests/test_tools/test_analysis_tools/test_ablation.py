@@ -1,4 +1,4 @@
-"""ablation.py: a list of trainings, a table, and going on where it was."""
+"""Tests of ablation.py: a list of trainings, a table, and resuming."""
 
 import csv
 import json

@@ -1,10 +1,8 @@
-"""The colour baselines against a loop over pixels, and as a command."""
+"""Tests of the colour baselines against a loop, and as a command."""
 
 import json
 
 import numpy as np
-
-from mmps.scenes import ScenesConfig, make_scenes
 
 
 def test_strips_equal_a_loop_over_pixels(tool):
@@ -31,16 +29,7 @@ def test_strips_equal_a_loop_over_pixels(tool):
     assert baselines.strip_colours(image, boxes[:0], 10).shape == (0, 30)
 
 
-def test_prints_and_writes_all_baselines(cli, tmp_path):
-    config = ScenesConfig(
-        train_frames=4,
-        test_frames=8,
-        train_ids=4,
-        test_ids=3,
-        cameras=2,
-        size=(192, 108),
-    )
-    make_scenes(tmp_path / 'scenes', config, workers=1)
+def test_prints_and_writes_all_baselines(cli, tmp_path, scenes):
     out = tmp_path / 'baselines.json'
     status, err = cli(
         'analysis_tools/baselines.py',
@@ -48,7 +37,7 @@ def test_prints_and_writes_all_baselines(cli, tmp_path):
         '--out-json',
         out,
         '--cfg-options',
-        f'test_dataloader.dataset.data_root={tmp_path / "scenes"}',
+        f'test_dataloader.dataset.data_root={scenes}',
         'test_dataloader.num_workers=0',
         'test_dataloader.persistent_workers=False',
     )

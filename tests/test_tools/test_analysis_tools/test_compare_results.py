@@ -1,4 +1,4 @@
-"""The tool that tells two result files apart: output and exit status."""
+"""Tests of compare_results.py: output and exit status."""
 
 import copy
 

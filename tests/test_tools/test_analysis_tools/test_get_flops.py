@@ -1,4 +1,4 @@
-"""Parameters and operations of a detector, against a count by hand."""
+"""Tests of counted parameters and operations against a count by hand."""
 
 import importlib.util
 import re

@@ -1,4 +1,4 @@
-"""The tools that read stored predictions, run as from the command line."""
+"""Tests of the tools that read stored predictions, as commands."""
 
 import json
 import runpy

@@ -1,4 +1,4 @@
-"""Pictures of sampled points."""
+"""Tests of the drawings of sampled points."""
 
 import numpy as np
 import pytest

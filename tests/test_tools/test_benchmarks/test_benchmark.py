@@ -1,4 +1,4 @@
-"""benchmark.py: one table of all parts."""
+"""Tests of benchmark.py: one table of all parts."""
 
 import json
 
@@ -115,9 +115,7 @@ def test_words_of_every_part_are_taken(tool, monkeypatch):
             if part.on_device:
                 assert args.device == 'cpu'
             if words and words[0].endswith('.py'):
-                assert set(args.configs) <= set(
-                    method_configs(module.CONFIGS, full_size=True)
-                )
+                assert set(args.configs) <= set(method_configs(full_size=True))
 
 
 def test_every_target_is_that_of_a_line(tool, tmp_path):
@@ -125,7 +123,7 @@ def test_every_target_is_that_of_a_line(tool, tmp_path):
     module = tool(TOOL)
     lines = [('evaluation', 'prw-cbgm', 'queries/s')]
     for full_size in (False, True):
-        for config in method_configs('', full_size):
+        for config in method_configs(full_size):
             name = config.rpartition('/')[2].removesuffix('.py')
             lines += [
                 ('prediction', name, 's/image'),

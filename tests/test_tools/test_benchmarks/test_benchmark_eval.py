@@ -1,4 +1,4 @@
-"""benchmark_eval.py: ours and the loop agree, or it is told."""
+"""Tests of benchmark_eval.py: agreement with the loop is checked."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""benchmark_gallery.py: figures of small galleries."""
+"""Tests of benchmark_gallery.py: figures of small galleries."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""benchmark_loading.py: both pipelines, and the parts of ours."""
+"""Tests of benchmark_loading.py: both pipelines, and the parts of ours."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""benchmark_predict.py: pairs of detectors, their time and memory."""
+"""Tests of benchmark_predict.py: pairs of detectors, time and memory."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""benchmark_train.py: what is measured, and that the OIM loop is checked."""
+"""Tests of benchmark_train.py: its figures, and the check of the OIM loop."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""What the benchmarks share: figures, their table, what they measure."""
+"""Tests of what benchmarks share: rows, tables, times, memory, detectors."""
 
 import io
 import math
@@ -206,7 +206,7 @@ def test_memory_that_work_adds(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_every_method_has_its_configs():
     for full_size in (False, True):
-        configs = method_configs('configs', full_size)
+        configs = method_configs(full_size)
         assert len(configs) == len(METHODS)
         for config in configs:
             assert Config.fromfile(config).model.type

@@ -1,4 +1,4 @@
-"""From a checkpoint to an ONNX file, and errors on the way."""
+"""Tests of export_onnx.py: from checkpoint to ONNX file, and errors."""
 
 import sys
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""What is published of a checkpoint, and that it is as good as that."""
+"""Tests of published checkpoints: their content, and equal results."""
 
 import hashlib
 import json

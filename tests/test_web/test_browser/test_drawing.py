@@ -1,4 +1,4 @@
-"""Boxes drawn, pictures dropped and pasted."""
+"""Tests of drawn boxes, and of pictures dropped and pasted."""
 
 import time
 

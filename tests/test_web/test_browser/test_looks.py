@@ -1,4 +1,4 @@
-"""Light and dark, narrow and wide, names of all controls."""
+"""Tests of the page: light and dark, narrow and wide, names of controls."""
 
 import pytest
 

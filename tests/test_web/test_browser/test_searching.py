@@ -1,4 +1,4 @@
-"""Pictures, people, answers: what most users do."""
+"""Tests of the page's usual path: pictures, people, answers."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Errors, tokens, galleries with nobody: what the page says."""
+"""Tests of the page's states: errors, tokens, empty galleries."""
 
 import pytest
 

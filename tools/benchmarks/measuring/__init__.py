@@ -1,6 +1,7 @@
 """Helpers that the benchmarks of this folder share."""
 
 from .detectors import (
+    CONFIGS,
     METHODS,
     NUM_IDS,
     build_untrained,
@@ -12,6 +13,7 @@ from .detectors import (
 from .machine import describe_machine
 from .memory import PeakMemory, own_process, peak_memory, status_mib
 from .oim_loop import oim_batch, oim_step
+from .options import detector_parser
 from .rows import Row, read_report, write_report
 from .tables import markdown, print_rows, replace_marked
 from .timing import (
@@ -23,12 +25,14 @@ from .timing import (
 )
 
 __all__ = [
+    'CONFIGS',
     'METHODS',
     'NUM_IDS',
     'PeakMemory',
     'Row',
     'build_untrained',
     'describe_machine',
+    'detector_parser',
     'few_boxes',
     'growth_exponent',
     'in_turns',

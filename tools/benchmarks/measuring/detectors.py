@@ -1,6 +1,5 @@
 """Detectors to be measured: untrained methods and what they are built on."""
 
-import os
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -17,6 +16,7 @@ from mmps.registry import MODELS
 from mmps.utils.config import load_config
 
 NUM_IDS = 483
+CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
 METHODS = (
     'oim/oim', 'nae/nae', 'seqnet/seqnet', 'hoim/hoim', 'fdps/fdps',
     'fdps/fdps-boim', 'iidfc/iidfc', 'pgsfl/pgsfl', 'ugas/ugas-nae',
@@ -25,13 +25,10 @@ METHODS = (
 )  # fmt: skip
 
 
-def method_configs(
-    folder: str | os.PathLike, full_size: bool = False
-) -> list[str]:
+def method_configs(full_size: bool = False) -> list[str]:
     """One config of every method.
 
     Args:
-        folder: That of all configs.
         full_size: Whether the papers' models for PRW are meant; else the
             small ones for scenes. Defaults to False.
     """
@@ -40,7 +37,7 @@ def method_configs(
         end = 'r50_prw' if full_size else 'r18_scenes'
         if full_size and name == 'iidfc/iidfc':
             end = 'res2net50_prw'
-        configs.append(str(Path(folder, f'{name}_{end}.py')))
+        configs.append(str(CONFIGS / f'{name}_{end}.py'))
     return configs
 
 
@@ -88,7 +85,7 @@ def plain_detector(model: ConfigDict) -> ConfigDict:
 
 
 def other_detector(beside: str, model: ConfigDict) -> ConfigDict:
-    """What a method is compared with.
+    """The detector that a method is compared with.
 
     Args:
         beside: 'plain', the method's plain detector; a config; or
@@ -106,8 +103,8 @@ def other_detector(beside: str, model: ConfigDict) -> ConfigDict:
 def few_boxes(model: ConfigDict, num: int) -> ConfigDict:
     """Let an untrained detector keep as many boxes as a trained one.
 
-    Untrained scores say nothing: all boxes or none would pass, and the work
-    on those that do would be far from that of a trained detector.
+    Untrained scores mean nothing: all boxes or none would pass, unlike in a
+    trained detector.
 
     Args:
         model: Config of a detector.

@@ -27,9 +27,9 @@ def status_mib(field: str) -> float:
 
 
 def peak_memory(work: Callable[[], object], device: str = 'cpu') -> float:
-    """MiB that some work adds at most to what was there before.
+    """Peak memory in MiB that some work adds.
 
-    On a CPU that is only right where nothing large was freed before: use
+    On a CPU it is right only if nothing large was freed before: use
     :func:`own_process`.
 
     Args:
@@ -78,7 +78,7 @@ def own_process(script: str, *words: object) -> float:
 
 
 class PeakMemory:
-    """Highest memory of its own that the process has, mapped files apart."""
+    """Peak of the process's own memory, without mapped files."""
 
     def __enter__(self) -> 'PeakMemory':
         self.start = self.peak = status_mib('RssAnon')

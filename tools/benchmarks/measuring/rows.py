@@ -29,7 +29,7 @@ class Row:
         part: Of the benchmark. Defaults to ''.
 
     Raises:
-        ValueError: The target is none.
+        ValueError: The target has another form.
     """
 
     what: str

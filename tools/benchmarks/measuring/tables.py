@@ -32,7 +32,7 @@ def amount(value: float, unit: str) -> str:
 
 
 def number(value: float) -> str:
-    """Three digits that count, no more of a figure is worth anything."""
+    """A figure with three significant digits."""
     if value and not 1e-3 <= abs(value) < 1e15:
         return f'{value:.1e}'
     digits = 0

@@ -1,4 +1,4 @@
-"""Times of calls, fit for machines that are noisy."""
+"""Times of calls on noisy machines."""
 
 import statistics
 import time

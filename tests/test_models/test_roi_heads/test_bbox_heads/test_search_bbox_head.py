@@ -1,4 +1,4 @@
-"""SearchBBoxHead: losses that mmdet's box head does not have."""
+"""Tests of SearchBBoxHead's losses that mmdet's box head does not have."""
 
 import pytest
 import torch

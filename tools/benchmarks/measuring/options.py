@@ -1,0 +1,37 @@
+"""Command-line options that benchmarks of detectors share."""
+
+import argparse
+from pathlib import Path
+
+from mmps.utils.device import default_device
+
+from .detectors import method_configs
+
+
+def detector_parser(
+    description: str, size: tuple[int, int]
+) -> argparse.ArgumentParser:
+    """Start the command line of a benchmark of detectors.
+
+    Args:
+        description: The benchmark's docstring.
+        size: Default width and height of an image in pixels.
+    """
+    parser = argparse.ArgumentParser(
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('configs', nargs='*', default=method_configs())
+    parser.add_argument(
+        '--size', type=int, nargs=2, default=size, metavar=('W', 'H')
+    )
+    parser.add_argument(
+        '--rounds', type=int, default=10, help='times each, turn by turn'
+    )
+    parser.add_argument('--device', default=default_device())
+    parser.add_argument('--out-json', type=Path)
+    # Each measurement of memory has a process of its own.
+    parser.add_argument(
+        '--memory-of', choices=('ours', 'beside'), help=argparse.SUPPRESS
+    )
+    return parser
