@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from mmengine.registry import DefaultScope
 from torch import nn
 
 from mmps.apis import get_model
@@ -46,9 +47,10 @@ def test_deltas_of_the_person():
     nn.init.normal_(norm.weight)
     nn.init.normal_(norm.bias)
     theirs = nn.Sequential(linear, norm).eval()
-    head = MODELS.build(
-        dict(type='mmps.SearchBBoxHead', in_channels=6, roi_feat_size=1)
-    ).eval()
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        head = MODELS.build(
+            dict(type='mmps.SearchBBoxHead', in_channels=6, roi_feat_size=1)
+        ).eval()
     new = person_deltas(theirs.state_dict())
     missing, unexpected = head.load_state_dict(new, strict=False)
     assert not unexpected

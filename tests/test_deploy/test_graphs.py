@@ -44,7 +44,7 @@ def options(name, score_thr=0.0):
 
 
 def test_there_are_configs():
-    assert len(NAMES) == 15
+    assert len(NAMES) == 17
 
 
 @pytest.mark.parametrize('name', NAMES)

@@ -31,8 +31,13 @@ def describe_protocol(
         'evaluated': list(results),
         'det_thr': float(main.det_thr),
         'score_thr': float(score_thr),
-        'cbgm': None if cbgm is None else asdict(cbgm),
+        'cbgm': None if cbgm is None else _set(asdict(cbgm)),
         'match_iou': 'min(0.5, wh / ((w + 10)(h + 10)))',
         'detection_iou': 0.5,
         'average_precision': 'equal similarities in one step, x recall',
     }
+
+
+def _set(options: dict[str, Any]) -> dict[str, Any]:
+    """Without those that are off, which older results do not have."""
+    return {name: v for name, v in options.items() if v is not False}
