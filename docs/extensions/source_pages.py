@@ -61,6 +61,8 @@ class LinkSourcePages(SphinxTransform):
             target = folder / node['reftarget']
             if not target.is_file():
                 continue  # Sphinx warns of it
+            if target.suffix == '.npz':
+                continue  # no text; it stays a download
             page = source_page(self.env, target)
             uri = relative_uri(f'{self.env.docname}.html', f'{page}.html')
             link = nodes.reference('', '', *node.children, refuri=uri)

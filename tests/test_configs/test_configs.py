@@ -43,6 +43,19 @@ def test_config_builds(name):
     assert cfg.train_cfg.max_iters == cfg.param_scheduler[-1].end
 
 
+@pytest.mark.parametrize(
+    'name', [name for name in CONFIGS if name.endswith('_r18_scenes.py')]
+)
+def test_can_be_inherited_from_elsewhere(tmp_path, name):
+    """mmengine then looks for every name in the scope of mmps."""
+    path = tmp_path / 'mine.py'
+    path.write_text(f"_base_ = 'mmps::{name}'\n")
+    cfg = Config.fromfile(path)
+    MODELS.build(cfg.model)
+    TRANSFORMS.build(cfg.test_dataloader.dataset.pipeline[1])
+    METRICS.build(cfg.test_evaluator)
+
+
 def test_there_are_configs():
     assert 'pcnet/pcnet_r50_prw.py' in CONFIGS
 

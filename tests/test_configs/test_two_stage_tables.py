@@ -25,6 +25,19 @@ ROWS = {
         f'{REID}.projection',
     ),
     'seqnet/seqnet_r50_prw': ('nae/nae_r50_prw', f'{BBOX} test_cfg.rcnn'),
+    'oimnetpp/oimnetpp_r50_prw': (
+        'oim/oim_r50_prw',
+        f'{BBOX}.loss_bbox.loss_weight {BBOX}.reg_norm {REID}.memory.update '
+        f'{REID}.projection',
+    ),
+    'oimnetpp/oimnetppp_r50_prw': (
+        'oimnetpp/oimnetpp_r50_prw',
+        'roi_head.shared_head.backbone.norm_cfg',
+    ),
+    'oimnetpp/oimnetpp-release_r50_prw': (
+        'oimnetpp/oimnetpp_r50_prw',
+        'rpn_head.anchor_generator test_cfg.rcnn.score_thr',
+    ),
     'hoim/hoim_r50_prw': (
         'oim/oim_r50_prw',
         f'{BBOX}.classifier {BBOX}.loss_cls {BBOX}.loss_bbox {REID}.memory '

@@ -28,10 +28,11 @@ def paths_in(text: str) -> list[Path]:
     return [ROOT / link for link in links]
 
 
-def test_the_seven_recipes():
+def test_the_eight_recipes():
     assert list(RECIPES) == [
         'A loss', 'A memory rule', 'A pooling', 'A neck', 'A method',
         'A data set', 'A gallery engine',
+        'A family of published checkpoints',
     ]  # fmt: skip
     first = PAGE.partition('## Commands')[0]
     links = re.findall(r'\]\((#[\w-]+)\)', first)

@@ -50,7 +50,7 @@ def test_a_training_of_every_family():
         if option.startswith('configs/')
     }
     families = {path.parent.name for path in ROOT.glob('configs/*/README.md')}
-    assert trained == families
+    assert trained == families, 'one training of each under "Train"'
 
 
 def test_operators_and_tests():

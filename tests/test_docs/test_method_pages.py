@@ -19,7 +19,6 @@ ROW = re.compile(
 def test_every_method_has_a_page():
     folders = {path.parent for path in ROOT.glob('configs/*/metafile.yml')}
     assert {path.parent for path in PAGES} == folders
-    assert len(PAGES) == 10
 
 
 @pytest.mark.parametrize('path', PAGES, ids=lambda path: path.parent.name)

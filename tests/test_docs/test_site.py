@@ -112,6 +112,18 @@ def test_reference(build):
     assert '../../files/mmps/models/losses/oim_loss.py.html#L-' in page
 
 
+def test_arrays_are_downloads(build, tmp_path):
+    file = tmp_path / 'checkout' / 'answers.npz'
+    file.parent.mkdir()
+    file.write_bytes(b'PK\x03\x04\xd6\x00')
+    text = '# First\n\n[answers](answers.npz)\n'
+    warnings, out = build({**PAGES, 'README.md': text})
+    assert 'answers' not in warnings
+    first = (out / 'index.html').read_text()
+    (link,) = re.findall('href="(_downloads/[^"]*answers.npz)"', first)
+    assert (out / link).read_bytes() == file.read_bytes()
+
+
 def test_nothing_is_fetched(build):
     _, out = build({**PAGES})
     for file in out.rglob('*.html'):

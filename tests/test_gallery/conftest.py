@@ -18,10 +18,12 @@ from mmps.gallery import (
     GalleryHeader,
     GalleryRows,
     create_gallery,
+    engine_of,
     stable_id,
 )
 
-ENGINES = ('exact', 'milvus-lite', 'milvus-server')
+# How the tests call each engine, and how its URIs end.
+ENGINES = {'exact': '', 'milvus-lite': '.db', 'milvus-server': ''}
 DIM = 8
 
 
@@ -90,7 +92,7 @@ def milvus_server(tmp_path_factory):
 
 @pytest.fixture(params=ENGINES)
 def engine(request):
-    if request.param != 'exact':
+    if request.param.startswith('milvus'):
         _needs_milvus()
     return request.param
 
@@ -106,9 +108,10 @@ def new_uri(engine, request, tmp_path):
         name = f't{uuid4().hex[:12]}'
         if engine == 'milvus-server':
             return f'{server}/{name}'
-        suffix = '.db' if engine == 'milvus-lite' else ''
-        return str(tmp_path / f'{name}{suffix}')
+        return str(tmp_path / f'{name}{ENGINES[engine]}')
 
+    uri, name = make(), engine.partition('-')[0]
+    assert engine_of(uri) == name, f'{uri} is not opened by engine {name}'
     return make
 
 

@@ -382,6 +382,7 @@ def test_another_model_is_refused(gallery_uri):
 
 
 def test_half_precision(gallery_uri, engine, batch):
+    """The exact engine stores it; others refuse, and name that one."""
     header = GalleryHeader(DIM, dtype='float16')
     if engine != 'exact':
         with pytest.raises(GalleryError, match='exact gallery'):
