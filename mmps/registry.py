@@ -31,7 +31,23 @@ from mmengine.registry import VISUALIZERS as MMENGINE_VISUALIZERS
 from mmengine.registry import (
     WEIGHT_INITIALIZERS as MMENGINE_WEIGHT_INITIALIZERS,
 )
-from mmengine.registry import Registry
+from mmengine.registry import Registry as _MMEngineRegistry
+
+
+class Registry(_MMEngineRegistry):
+    """A registry of mmps that knows mmdet's parts, too."""
+
+    def get(self, key: str) -> type | None:
+        """The part of a name, None if there is none.
+
+        Args:
+            key: Name, with a scope or without one.
+        """
+        found = super().get(key)
+        if found is None and '.' not in key:
+            found = super().get(f'mmdet.{key}')
+        return found
+
 
 RUNNERS = Registry(
     'runner', parent=MMENGINE_RUNNERS, locations=['mmps.engine']

@@ -6,7 +6,7 @@ model = dict(
         bbox_head=dict(
             classifier=dict(type='mmps.LinearClassifier'),
             loss_cls=dict(
-                _delete_=True, type='mmdet.CrossEntropyLoss', loss_weight=1.0
+                _delete_=True, type='CrossEntropyLoss', loss_weight=1.0
             ),
         ),
         reid_head=dict(loss_reid=dict(_delete_=True, type='mmps.OIMLoss')),

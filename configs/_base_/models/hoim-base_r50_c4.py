@@ -11,7 +11,7 @@ model = dict(
     roi_head=dict(
         bbox_head=dict(
             loss_cls=dict(
-                _delete_=True, type='mmdet.CrossEntropyLoss', loss_weight=1.0
+                _delete_=True, type='CrossEntropyLoss', loss_weight=1.0
             ),
         ),
         reid_head=dict(loss_reid=dict(gamma=None, lambda_scale=2.0)),

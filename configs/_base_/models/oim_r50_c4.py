@@ -5,7 +5,7 @@
 #
 # Small batches (1 or 2 per GPU): see configs/oim/README.md.
 _backbone = dict(
-    type='mmdet.ResNet',
+    type='ResNet',
     depth=50,
     num_stages=3,
     strides=(1, 2, 2),
@@ -19,9 +19,9 @@ _backbone = dict(
 )
 
 model = dict(
-    type='mmdet.FasterRCNN',
+    type='FasterRCNN',
     data_preprocessor=dict(
-        type='mmdet.DetDataPreprocessor',
+        type='DetDataPreprocessor',
         mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
         bgr_to_rgb=True,
@@ -33,22 +33,22 @@ model = dict(
         in_channels=1024,
         feat_channels=1024,
         anchor_generator=dict(
-            type='mmdet.AnchorGenerator',
+            type='AnchorGenerator',
             scales=[2, 4, 8, 16, 32],
             # Height by width.
             ratios=[0.5, 1.0, 2.0],
             strides=[16],
         ),
-        bbox_coder=dict(type='mmdet.DeltaXYWHBBoxCoder'),
+        bbox_coder=dict(type='DeltaXYWHBBoxCoder'),
         loss_cls=dict(
-            type='mmdet.CrossEntropyLoss', use_sigmoid=True, loss_weight=1.0
+            type='CrossEntropyLoss', use_sigmoid=True, loss_weight=1.0
         ),
-        loss_bbox=dict(type='mmdet.SmoothL1Loss', beta=1 / 9, loss_weight=1.0),
+        loss_bbox=dict(type='SmoothL1Loss', beta=1 / 9, loss_weight=1.0),
     ),
     roi_head=dict(
         type='mmps.SearchRoIHead',
         bbox_roi_extractor=dict(
-            type='mmdet.SingleRoIExtractor',
+            type='SingleRoIExtractor',
             roi_layer=dict(
                 type='RoIAlign',
                 output_size=14,
@@ -66,10 +66,8 @@ model = dict(
             roi_feat_size=7,
             decomposition=dict(type='mmps.SharedPooling'),
             classifier=dict(type='mmps.LinearClassifier'),
-            loss_cls=dict(type='mmdet.CrossEntropyLoss', loss_weight=1.0),
-            loss_bbox=dict(
-                type='mmdet.SmoothL1Loss', beta=1.0, loss_weight=1.0
-            ),
+            loss_cls=dict(type='CrossEntropyLoss', loss_weight=1.0),
+            loss_bbox=dict(type='SmoothL1Loss', beta=1.0, loss_weight=1.0),
         ),
         reid_head=dict(
             type='mmps.ReIDHead',
@@ -92,13 +90,13 @@ model = dict(
     train_cfg=dict(
         rpn=dict(
             assigner=dict(
-                type='mmdet.MaxIoUAssigner',
+                type='MaxIoUAssigner',
                 pos_iou_thr=0.7,
                 neg_iou_thr=0.3,
                 min_pos_iou=0.3,
             ),
             sampler=dict(
-                type='mmdet.RandomSampler',
+                type='RandomSampler',
                 num=256,
                 pos_fraction=0.5,
                 neg_pos_ub=-1,
@@ -115,14 +113,14 @@ model = dict(
         ),
         rcnn=dict(
             assigner=dict(
-                type='mmdet.MaxIoUAssigner',
+                type='MaxIoUAssigner',
                 pos_iou_thr=0.5,
                 neg_iou_thr=0.5,
                 min_pos_iou=0.5,
                 match_low_quality=False,
             ),
             sampler=dict(
-                type='mmdet.RandomSampler',
+                type='RandomSampler',
                 num=128,
                 pos_fraction=0.5,
                 neg_pos_ub=-1,

@@ -19,7 +19,7 @@ model = dict(
     # ones that tell people apart.
     neck=dict(
         _delete_=True,
-        type='mmdet.ChannelMapper',
+        type='ChannelMapper',
         in_channels=[64, 128, 256],
         kernel_size=3,
         out_channels=64,

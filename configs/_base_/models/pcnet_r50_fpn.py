@@ -21,7 +21,7 @@ model = dict(
         embed_dims=256,
         anchor_generator=dict(
             _delete_=True,
-            type='mmdet.AnchorGenerator',
+            type='AnchorGenerator',
             scales=[4],
             ratios=[2.0],
             center_offset=0.5,
@@ -29,10 +29,7 @@ model = dict(
         ),
         # RetinaNet's: targets as they are, not divided by deviations.
         loss_bbox=dict(
-            _delete_=True,
-            type='mmdet.SmoothL1Loss',
-            beta=0.11,
-            loss_weight=1.0,
+            _delete_=True, type='SmoothL1Loss', beta=0.11, loss_weight=1.0
         ),
         point_pooling=dict(type='mmps.ContextualPointPooling', num_points=9),
         aggregation=dict(type='mmps.CrossScaleAggregation'),

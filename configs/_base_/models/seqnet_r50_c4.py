@@ -6,8 +6,8 @@ _bbox_head = dict(
     type='mmps.SearchBBoxHead',
     in_channels=2048,
     roi_feat_size=7,
-    loss_cls=dict(type='mmdet.CrossEntropyLoss', loss_weight=1.0),
-    loss_bbox=dict(type='mmdet.SmoothL1Loss', beta=1.0, loss_weight=1.0),
+    loss_cls=dict(type='CrossEntropyLoss', loss_weight=1.0),
+    loss_bbox=dict(type='SmoothL1Loss', beta=1.0, loss_weight=1.0),
 )
 
 model = dict(
@@ -18,7 +18,7 @@ model = dict(
                 _bbox_head,
                 reg_norm=False,
                 loss_bbox=dict(
-                    type='mmdet.SmoothL1Loss', beta=1.0, loss_weight=10.0
+                    type='SmoothL1Loss', beta=1.0, loss_weight=10.0
                 ),
             ),
             dict(_bbox_head, classifier=dict(type='mmps.NormClassifier')),

@@ -10,6 +10,7 @@ TOOL = 'benchmarks/benchmark_eval.py'
 PROTOCOLS = ['prw', 'prw-cbgm', 'cuhk-sysu', 'cuhk-sysu-cbgm']
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('num', [None, 10])
 def test_measures_all_protocols(cli, tmp_path, num):
     out = tmp_path / 'out.json'
