@@ -15,9 +15,13 @@ ROOT = Path(__file__).parents[2] / 'configs'
 NAMES = sorted(
     p.relative_to(ROOT).as_posix() for p in ROOT.glob('*/*_scenes*.py')
 )
-# Rows of component tables are slow: their base trains in every run.
+# One of each method trains in every run.
+QUICK = {f'{name.partition("/")[0]}_r18_scenes.py' for name in NAMES}
+QUICK |= {'ugas-seqnet_r18_scenes.py'}
 CONFIGS = [
-    pytest.param(name, marks=pytest.mark.slow if '_scenes_' in name else ())
+    pytest.param(
+        name, marks=() if Path(name).name in QUICK else pytest.mark.slow
+    )
     for name in NAMES
 ]
 

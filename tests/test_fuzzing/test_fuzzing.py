@@ -80,6 +80,7 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('name', 'kind', 'detail'),
     [

@@ -90,7 +90,8 @@ class BackboneStage(BaseModule):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) RoI features to the stage's output."""
-        if len(x) or self._has_norm:
+        # Not len(): export would fix the number of RoIs.
+        if self._has_norm or x.size(0) > 0:
             return self.layers(x)
         # Tokens of no RoI have no shape; batch norm would see the padding.
         return self.layers(x.new_zeros(1, *x.shape[1:]))[:0]

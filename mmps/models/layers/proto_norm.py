@@ -78,7 +78,7 @@ class ProtoNorm(_BatchNorm):
 
     def _normalise(self, x: Tensor) -> Tensor:
         flat = x.flatten(2) if x.dim() == 4 else x[:, :, None]
-        count = _sum(flat.new_tensor(float(flat[:, 0].numel())))
+        count = _sum(flat.new_full((), flat[:, 0].numel()))
         # Fewer values have no variance: the running statistics stay.
         enough = count > 1
         mean = _sum(self.sample_weights.to(flat) @ flat.mean(2))

@@ -42,6 +42,7 @@ def test_data_set_of_ones_own(cli, tmp_path):
     assert str(tmp_path / 'PRW') in err
 
 
+@pytest.mark.slow
 def test_a_difference_is_told(cli, monkeypatch):
     monkeypatch.setattr(
         search_evaluation,
