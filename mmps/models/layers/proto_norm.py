@@ -81,7 +81,8 @@ class ProtoNorm(_BatchNorm):
         count = _sum(flat.new_full((), flat[:, 0].numel()))
         # Fewer values have no variance: the running statistics stay.
         enough = count > 1
-        mean = _sum(self.sample_weights.to(flat) @ flat.mean(2))
+        weights = self.sample_weights.to(flat)[:, None]
+        mean = _sum((weights * flat.mean(2)).sum(0))
         mean = torch.where(enough, mean, self.running_mean)
         centred = flat - mean[:, None]
         variance = _sum(centred.square().sum((0, 2))) / count.clamp(min=1)
