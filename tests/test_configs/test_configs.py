@@ -50,10 +50,19 @@ def test_can_be_inherited_from_elsewhere(tmp_path, name):
     """mmengine then looks for every name in the scope of mmps."""
     path = tmp_path / 'mine.py'
     path.write_text(f"_base_ = 'mmps::{name}'\n")
-    cfg = Config.fromfile(path)
-    MODELS.build(cfg.model)
-    TRANSFORMS.build(cfg.test_dataloader.dataset.pipeline[1])
-    METRICS.build(cfg.test_evaluator)
+    built = []
+    for file in (path, ROOT / name):
+        cfg = Config.fromfile(file)
+        pipeline = cfg.test_dataloader.dataset.pipeline
+        built.append(
+            [
+                str(MODELS.build(cfg.model)),
+                *(type(TRANSFORMS.build(step)) for step in pipeline),
+                vars(METRICS.build(cfg.test_evaluator))['settings'],
+            ]
+        )
+    inherited, own = built
+    assert inherited == own
 
 
 def test_there_are_configs():

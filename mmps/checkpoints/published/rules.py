@@ -29,7 +29,7 @@ class Rule:
     optional: bool = False
 
     def __call__(self, group: Weights) -> Weights:
-        """The new weights.
+        """The new weights of a rule that does not leave them out.
 
         Args:
             group: The weights of this rule, by the rest of their keys.
@@ -38,8 +38,6 @@ class Rule:
             KeyError: ``change`` misses a weight; its argument: the rest of
                 the key.
         """
-        if self.target is None:
-            return {}
         if self.change is not None:
             group = self.change(group)
         targets = self.target

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from mmdet.models.utils import make_divisible
 from torch import Tensor, nn
 
 from mmps.registry import MODELS
@@ -141,9 +142,7 @@ class SqueezeExcitation(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        eights = max(8, (channels // 4 + 4) // 8 * 8)
-        # Rounding takes no more than a tenth away.
-        squeezed = eights + 8 * (eights < 0.9 * (channels // 4))
+        squeezed = make_divisible(channels // 4, 8)
         self.fc1 = nn.Conv2d(channels, squeezed, 1)
         self.fc2 = nn.Conv2d(squeezed, channels, 1)
 

@@ -6,10 +6,8 @@ from typing import Any
 from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
 
+from mmps.checkpoints.reading import weights_of
 from mmps.utils.errors import UsageError
-
-# What the weights lie in: SOLIDER's training, mmengine, Swin and ConvNeXt.
-CONTAINERS = ('teacher', 'state_dict', 'model')
 
 
 def load_pretrained(
@@ -66,15 +64,12 @@ def load_pretrained(
 
 
 def _weights_in(checkpoint: Any, prefix: str) -> dict[str, Tensor]:
-    for name in CONTAINERS:
-        inner = checkpoint.get(name)
-        if isinstance(inner, Mapping):
-            checkpoint = inner
+    # Of SOLIDER's training the averaged network.
+    state = weights_of(checkpoint.get('teacher', checkpoint))
     if prefix and not prefix.endswith('.'):
         prefix += '.'
-    keys = {key: key.removeprefix('module.') for key in checkpoint}
     return {
-        short.removeprefix(prefix): checkpoint[key]
-        for key, short in keys.items()
-        if short.startswith(prefix)
+        key.removeprefix(prefix): value
+        for key, value in state.items()
+        if key.startswith(prefix)
     }

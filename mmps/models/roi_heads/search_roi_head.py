@@ -231,7 +231,9 @@ class SearchRoIHead(RoIPredictionMixin, BaseRoIHead):
                         InstanceData(bboxes=rois.new_zeros(0, 4))
                         for _ in samples
                     ]
-        ious = _overlaps(samples, rois[people, 1:])
+        ious = None
+        if self._needs_ious():
+            ious = _overlaps(samples, rois[people, 1:])
         readout = self.reid_head.read(
             reid, people, shared=needs_cosines(self.shallow)
         )
@@ -245,6 +247,12 @@ class SearchRoIHead(RoIPredictionMixin, BaseRoIHead):
             )
         )
         return losses
+
+    def _needs_ious(self) -> bool:
+        heads = [self.reid_head]
+        if self.shallow is not None:
+            heads.append(self.shallow.reid_head)
+        return any(head.memory.needs_ious for head in heads)
 
     def _identities(
         self, stage: int, count: int, people: Tensor, person_ids: Tensor

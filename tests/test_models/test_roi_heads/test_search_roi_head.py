@@ -158,6 +158,8 @@ def test_memory_gets_people_with_their_ids_and_the_rest_as_background():
     """Annotated boxes are an image's last people, as in published code."""
     model = freeze_norm(make(reid_head=dict(memory=dict(background_size=6))))
     head, seen = model.roi_head, {}
+    rule = dict(type='mmps.LocalizationAwareUpdate')
+    head.reid_head.memory.update_rule = MODELS.build(rule)
     head.reid_head.memory.update = lambda x, ids, background, ious: (
         seen.update(x=x, ids=ids, background=background, ious=ious)
     )
