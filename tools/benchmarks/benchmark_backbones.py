@@ -15,12 +15,18 @@ from rich.console import Console
 from mmps.cli.common import run_cli
 from mmps.cli.complexity import count
 from mmps.utils.config import load_config
-from mmps.utils.device import default_device
 from mmps.utils.files import existing_file
 from mmps.utils.part_imports import import_parts
 
 from benchmark_predict import RepeatedPrediction
-from measuring import Row, in_turns, median_ratio, print_rows, write_report
+from measuring import (
+    Row,
+    detector_parser,
+    in_turns,
+    median_ratio,
+    print_rows,
+    write_report,
+)
 
 CONFIGS = Path(__file__).parents[2] / 'configs' / 'seqnet'
 BACKBONES = (
@@ -33,14 +39,10 @@ console = Console(highlight=False)
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        'configs',
-        nargs='*',
-        default=[str(CONFIGS / f'seqnet_{name}_prw.py') for name in BACKBONES],
+    parser = detector_parser(__doc__, (1000, 600))
+    parser.set_defaults(
+        configs=[str(CONFIGS / f'seqnet_{name}_prw.py') for name in BACKBONES],
+        rounds=3,
     )
     parser.add_argument(
         '--beside',
@@ -48,16 +50,8 @@ def parse_args() -> argparse.Namespace:
         help='config of what they are compared with',
     )
     parser.add_argument(
-        '--size', type=int, nargs=2, default=(1000, 600), metavar=('W', 'H')
-    )
-    parser.add_argument(
         '--boxes', type=int, default=30, help='boxes that are kept per image'
     )
-    parser.add_argument(
-        '--rounds', type=int, default=3, help='images each, turn by turn'
-    )
-    parser.add_argument('--device', default=default_device())
-    parser.add_argument('--out-json', type=Path)
     args = parser.parse_args()
     if min(*args.size, args.boxes, args.rounds) < 1:
         parser.error('--size, --boxes and --rounds: expected 1 or more')
