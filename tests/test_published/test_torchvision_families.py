@@ -1,10 +1,10 @@
 """Published two-stage methods against what their own code answered.
 
-On a photograph, with made-up weights that went through the importer; see
+On rendered scenes, with made-up weights that went through the importer; see
 tests/data/published/README.md.
 """
 
-from functools import cached_property
+from functools import cache
 
 import cv2
 import numpy as np
@@ -18,8 +18,8 @@ from mmps.checkpoints.reading import load_state
 
 from published_weights import DATA, published_weights, read_oracle
 
-PICTURE = 'gallery-1'
-WEIGHTED = ('seqnet', 'nae', 'nae_plus')
+WIDE, HIGH = 'scene-wide', 'scene-high'
+WEIGHTED = ('seqnet', 'nae', 'nae_plus', 'nae_plus_fused')
 
 pytestmark = pytest.mark.slow
 
@@ -29,48 +29,39 @@ class Case:
 
     def __init__(self, name):
         self.name = name
-        oracle = read_oracle(name)
-        self.official = {
-            key.partition('/')[2]: value
-            for key, value in oracle.items()
-            if key.startswith(f'{PICTURE}/')
-        }
-        imported = convert(published_weights(oracle))
+        self.oracle = read_oracle(name)
+        imported = convert(published_weights(self.oracle))
         self.model = PersonModel(imported.config, device='cpu', det_thr=0)
         load_state(self.model.model, dict(imported.state), name)
-        self.picture = cv2.imread(str(DATA / f'{PICTURE}.jpg'))
+        self.found = cache(self.found)
 
-    @cached_property
-    def found(self):
+    def official(self, picture):
+        return {
+            key.partition('/')[2]: value
+            for key, value in self.oracle.items()
+            if key.startswith(f'{picture}/')
+        }
+
+    def found(self, picture):
         """What the config's pipeline and model make of the file."""
-        return self.model.find(self.picture, self.official['query_boxes'])
+        boxes = self.official(picture)['query_boxes']
+        return self.model.find(read(picture), boxes)
 
-    def official_input(self):
-        """(1, 3, H, W) as torchvision makes it of the picture."""
-        pixels = self.picture[:, :, ::-1] / np.float32(255)
-        pixels -= np.array([0.485, 0.456, 0.406], np.float32)
-        pixels /= np.array([0.229, 0.224, 0.225], np.float32)
-        pixels = torch.from_numpy(pixels.transpose(2, 0, 1).copy())[None]
-        factor = min(900 / min(pixels.shape[2:]), 1500 / max(pixels.shape[2:]))
-        size = [int(side * factor) for side in pixels.shape[2:]]
-        assert size == self.official['input_size'].tolist()
-        pixels = F.interpolate(
-            pixels, size=size, mode='bilinear', align_corners=False
-        )
-        height, width = size
-        return F.pad(pixels, (0, -width % 32, 0, -height % 32))
-
-    def compare(self, boxes, scores, embeddings, queries, px, score):
-        """Detections in order, and the embeddings of the given boxes."""
-        want = self.official
+    def compare(self, want, boxes, scores, embeddings, queries, px, score):
+        """Detections, and the embeddings of the given boxes."""
         assert len(boxes) == len(want['boxes'])
-        np.testing.assert_allclose(boxes, want['boxes'], rtol=0, atol=px)
-        np.testing.assert_allclose(scores, want['scores'], rtol=0, atol=score)
-        assert least_cosine(embeddings, want['embeddings']) > 1 - 1e-5
+        # Nearly equal scores may stand in another order.
+        apart = np.abs(boxes[:, None] - want['boxes']).max(2)
+        same = apart.argmin(1)
+        assert sorted(same) == list(range(len(same)))
+        assert apart.min(1).max() < px
+        theirs = want['scores'][same]
+        np.testing.assert_allclose(scores, theirs, rtol=0, atol=score)
+        assert least_cosine(embeddings, want['embeddings'][same]) > 1 - 1e-5
         assert least_cosine(queries, want['query_embeddings']) > 1 - 1e-5
         np.testing.assert_allclose(
             np.linalg.norm(embeddings, axis=1),
-            want['scores'] if self.name in WEIGHTED else 1,
+            theirs if self.name in WEIGHTED else 1,
             atol=10 * score,
         )
         np.testing.assert_allclose(
@@ -78,15 +69,43 @@ class Case:
         )
 
 
+def read(picture):
+    return cv2.imread(str(DATA / f'{picture}.jpg'))
+
+
+def torchvision_input(pixels, size):
+    """(1, 3, H, W) of a picture in BGR, as torchvision makes it."""
+    pixels = pixels[:, :, ::-1] / np.float32(255)
+    pixels -= np.array([0.485, 0.456, 0.406], np.float32)
+    pixels /= np.array([0.229, 0.224, 0.225], np.float32)
+    pixels = torch.from_numpy(pixels.transpose(2, 0, 1).copy())[None]
+    factor = min(900 / min(pixels.shape[2:]), 1500 / max(pixels.shape[2:]))
+    assert [int(side * factor) for side in pixels.shape[2:]] == list(size)
+    pixels = F.interpolate(
+        pixels, size=tuple(size), mode='bilinear', align_corners=False
+    )
+    height, width = size
+    return F.pad(pixels, (0, -width % 32, 0, -height % 32))
+
+
 def least_cosine(a, b):
-    product = (a * b).sum(1, dtype=np.float64)
+    """Stored embeddings are halves."""
+    a, b = (x.astype(np.float64) for x in (a, b))
     lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    return (product / lengths).min()
+    return ((a * b).sum(1) / lengths).min()
 
 
 @pytest.fixture(
     scope='module',
-    params=['seqnet', 'nae', 'nae_plus', 'hoim', 'iidfc', 'oimnetpp'],
+    params=[
+        'seqnet',
+        'nae',
+        'nae_plus',
+        'nae_plus_fused',
+        'hoim',
+        'iidfc',
+        'oimnetpp',
+    ],
 )
 def case(request):
     return Case(request.param)
@@ -94,8 +113,8 @@ def case(request):
 
 @torch.inference_mode()
 def test_on_the_input_of_the_official_code(case):
-    want = case.official
-    inputs = case.official_input()
+    want = case.official(WIDE)
+    inputs = torchvision_input(read(WIDE), want['input_size'].tolist())
     np.testing.assert_allclose(
         inputs[0, :, ::32, ::32], want['input_sample'], atol=1e-5
     )
@@ -104,18 +123,19 @@ def test_on_the_input_of_the_official_code(case):
     np.testing.assert_allclose(
         res4[0, ::64, ::4, ::4], want['res4_sample'], atol=1e-3, rtol=1e-3
     )
-    sample = case.model.prepare(case.picture, want['query_boxes'])
+    sample = case.model.prepare(read(WIDE), want['query_boxes'])
     sample = sample['data_samples']
     proposals = detector.rpn_head.predict([res4], [sample], rescale=False)
     # Equal logits may stand in any order.
-    order = [np.lexsort(p.T[:2]) for p in (proposals[0].bboxes.numpy(),)]
-    found = proposals[0].bboxes.numpy()[order[0]]
+    found = proposals[0].bboxes.numpy()
+    found = found[np.lexsort(found.T[:2])]
     theirs = want['proposals'][np.lexsort(want['proposals'].T[:2])]
     np.testing.assert_allclose(found, theirs, rtol=0, atol=0.01)
     (result,) = detector.roi_head.predict(
         [res4], proposals, [sample], rescale=True
     )
     case.compare(
+        want,
         result.bboxes.numpy(),
         result.scores.numpy(),
         result.embeddings.numpy(),
@@ -125,10 +145,12 @@ def test_on_the_input_of_the_official_code(case):
     )
 
 
-def test_from_the_file(case):
+@pytest.mark.parametrize('picture', [WIDE, HIGH])
+def test_from_the_file(case, picture):
     """The pipeline of the config; its pixels differ in the last bits."""
-    found, queries = case.found
+    found, queries = case.found(picture)
     case.compare(
+        case.official(picture),
         found.bboxes,
         found.scores,
         found.embeddings,
@@ -138,12 +160,11 @@ def test_from_the_file(case):
     )
 
 
+@pytest.mark.parametrize('case', ['seqnet'], indirect=True, scope='module')
 def test_company_for_matching_by_context(case):
     """SeqNet's has unit length; a query stands for its own detections."""
-    if case.name != 'seqnet':
-        pytest.skip('matching by context is of SeqNet')
-    found, queries = case.found
-    want = case.official
+    found, queries = case.found(WIDE)
+    want = case.official(WIDE)
     embeddings = found.embeddings / found.scores[:, None]
     same = np.isclose(
         found.bboxes[:, None], want['as_gallery_boxes'][None, 1:], atol=0.02
@@ -151,8 +172,8 @@ def test_company_for_matching_by_context(case):
     assert same.any(1).sum() == len(want['as_gallery_boxes']) - 1
     ours, theirs = same.nonzero()
     np.testing.assert_allclose(
-        embeddings[ours], want['as_gallery_embeddings'][1:][theirs], atol=5e-5
+        embeddings[ours], want['as_gallery_embeddings'][1:][theirs], atol=5e-4
     )
     np.testing.assert_allclose(
-        queries[0], want['as_gallery_embeddings'][0], atol=5e-5
+        queries[0], want['as_gallery_embeddings'][0], atol=5e-4
     )
