@@ -61,6 +61,8 @@ def published_weights(oracle: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
         )
         if meta['method'] == 'oimnetpp' and key.endswith(('.lut', '.cq')):
             state[key] = state[key].half()
+    for key, same in meta.get('alias', {}).items():
+        state[key] = state[same]
     return state
 
 
@@ -70,6 +72,8 @@ def _value(seed: int, key: str, shape: tuple[int, ...]) -> np.ndarray:
         return np.ones(shape, np.int64)
     if name.endswith('_omega'):
         return _uniform(seed, key, shape, 0, 2)
+    if name == 'layer_scale':
+        return _uniform(seed, key, shape, 0.1, 0.3)
     if name == 'running_var':
         return _uniform(seed, key, shape, 0.6, 1.4)
     if name in _MEMORY:

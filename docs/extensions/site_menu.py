@@ -18,8 +18,8 @@ MENU = {
     'Methods': [
         f'configs/{name}/README'
         for name in (
-            'oim', 'oimnetpp', 'nae', 'seqnet', 'hoim', 'pcnet', 'fdps',
-            'iidfc', 'pgsfl', 'ugas',
+            'oim', 'oimnetpp', 'nae', 'seqnet', 'seqnext', 'hoim', 'pcnet',
+            'fdps', 'iidfc', 'pgsfl', 'ugas',
         )
     ],
     'Measured': ['docs/ablation', 'docs/benchmarks', 'docs/reliability'],

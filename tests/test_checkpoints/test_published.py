@@ -111,7 +111,8 @@ def test_classifier_and_memory():
 FILES = {
     'seqnet': 'seqnet', 'nae': 'nae', 'naeplus': 'nae-plus',
     'naeplusfuse': 'nae-plus-fused', 'hoim': 'hoim', 'oimnetpp': 'oimnetpp',
-    'oimnetppp': 'oimnetpp',
+    'oimnetppp': 'oimnetpp', 'seqnext': 'seqnext',
+    'seqnext_r50': 'seqnext-r50',
 }  # fmt: skip
 
 
@@ -132,6 +133,8 @@ def test_every_weight_of_a_published_model(name, family):
         'oimnetpp': (
             'roi_heads.box_head.', 'roi_heads.faster_rcnn_predictor.',
         ),
+        'seqnext': ('roi_heads.box_head.', 'roi_heads.gfn.', 'gfn.'),
+        'seqnext-r50': ('roi_heads.box_head.', 'roi_heads.gfn.', 'gfn.'),
     }.get(family, ('roi_heads.box_predictor.cls_score.',))  # fmt: skip
     assert sorted(imported.left_out) == sorted(
         key for key in state if key.startswith(unused)

@@ -10,6 +10,7 @@ from torch import nn
 ROOT = Path(__file__).parents[2] / 'configs'
 REID, BBOX = 'roi_head.reid_head', 'roi_head.bbox_head'
 SHALLOW = 'roi_head.shallow'
+SGD = dict(type='SGD', lr=3e-3, momentum=0.9, weight_decay=5e-4)
 IIDFC, PGSFL = 'iidfc/iidfc_res2net50_prw', 'pgsfl/pgsfl_r50_prw'
 UGAS = 'ugas/ugas-seqnet_r50_prw'
 
@@ -25,6 +26,20 @@ ROWS = {
         f'{REID}.projection',
     ),
     'seqnet/seqnet_r50_prw': ('nae/nae_r50_prw', f'{BBOX} test_cfg.rcnn'),
+    'seqnext/seqnext_r50_prw': (
+        'seqnet/seqnet_r50_prw',
+        'backbone.frozen_stages backbone.norm_cfg backbone.norm_eval '
+        'roi_head.shared_head.backbone test_cfg.rcnn.score_from '
+        f'{BBOX}.1.classifier {BBOX}.1.reg_norm {REID}.loss_reid.mean_over '
+        f'{REID}.memory.unfilled {REID}.projection.embed_dims',
+    ),
+    'seqnext/seqnext_convnext-b_prw': (
+        'seqnext/seqnext_r50_prw',
+        'backbone roi_head.shared_head rpn_head.in_channels '
+        'rpn_head.feat_channels roi_head.bbox_roi_extractor.out_channels '
+        f'{BBOX}.0.in_channels {BBOX}.1.in_channels '
+        f'{REID}.projection.in_channels',
+    ),
     'oimnetpp/oimnetpp_r50_prw': (
         'oim/oim_r50_prw',
         f'{BBOX}.loss_bbox.loss_weight {BBOX}.reg_norm {REID}.memory.update '
@@ -92,6 +107,9 @@ ROWS = {
         )
         for folder, keys in {
             'seqnet/seqnet': 'score_thr test_cfg.rcnn.before_last.score_thr',
+            'seqnext/seqnext': (
+                'score_thr test_cfg.rcnn.before_last.score_thr'
+            ),
             'nae/nae': 'score_thr',
             'nae/nae-plus': 'score_thr test_cfg.rcnn.unit_queries',
             'hoim/hoim': 'score_thr',
@@ -245,6 +263,36 @@ def test_schedules(name, epochs, step, epoch):
 
 
 @pytest.mark.parametrize(
+    ('network', 'data', 'frames', 'optimizer', 'epoch'),
+    [
+        ('convnext-b', 'prw', 8, dict(type='Adam', lr=1e-4), 713),
+        ('convnext-b', 'cuhk-sysu', 8, dict(type='Adam', lr=1e-4), 1400),
+        ('r50', 'prw', 12, SGD, 475),
+        ('r50', 'cuhk-sysu', 12, SGD, 933),
+    ],
+)
+def test_schedule_of_seqnext(network, data, frames, optimizer, epoch):
+    cfg = Config.fromfile(ROOT / f'seqnext/seqnext_{network}_{data}.py')
+    assert cfg.train_dataloader.batch_size == frames
+    assert cfg.auto_scale_lr.base_batch_size == frames
+    assert dict(prw=5704, **{'cuhk-sysu': 11206})[data] // frames == epoch
+    warmup, decay = cfg.param_scheduler
+    assert cfg.train_cfg.max_iters == decay.end == 30 * epoch
+    assert decay.milestones == [15 * epoch, 25 * epoch]
+    assert (warmup.start_factor, warmup.end) == (
+        1e-3,
+        min(1000, epoch - 1),
+    )
+    assert cfg.optim_wrapper.optimizer == optimizer
+    assert cfg.optim_wrapper.clip_grad.max_norm == 10
+    resize, pad, crop = cfg.train_dataloader.dataset.pipeline[2:5]
+    assert (resize.scale, pad.size) == ((1500, 900), (1920, 1920))
+    crops = [branch[0] for branch in crop.transforms]
+    assert [c.type for c in crops] == ['mmps.FocusedCrop', 'mmps.SafeCrop']
+    assert {c.crop_size for c in crops} == {(640, 640)}
+
+
+@pytest.mark.parametrize(
     ('data', 'lr', 'queue'), [('prw', 1e-4, 500), ('cuhk-sysu', 5e-4, 5000)]
 )
 def test_schedule_of_pgsfl(data, lr, queue):
@@ -316,6 +364,15 @@ VALUES = {
         'test_cfg.rcnn.score_from': 'first',
         'test_cfg.rcnn.nms.iou_threshold': 0.5,
         'test_cfg.rcnn.before_last.nms.iou_threshold': 0.4,
+    },
+    'seqnext/seqnext_r50_prw': {
+        'backbone.frozen_stages': 1,
+        'roi_head.shared_head.backbone.norm_eval': True,
+        f'{BBOX}.0.loss_bbox.loss_weight': 10.0,
+        f'{BBOX}.1.loss_bbox.loss_weight': 1.0,
+        f'{BBOX}.1.classifier.one_logit': True,
+        f'{REID}.projection.embed_dims': 2048,
+        'test_cfg.rcnn.confidence_weighted': True,
     },
     'hoim/hoim_r50_cuhk-sysu': {
         f'{BBOX}.loss_bbox.loss_weight': 10.0,

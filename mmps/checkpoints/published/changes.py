@@ -19,19 +19,19 @@ def person_first(group: Weights) -> Weights:
 def person_deltas(group: Weights) -> Weights:
     """The person's deltas of a box regression with a row for every class.
 
-    Published are rows dx, dy, dw, dh of background and then of the person,
-    one linear layer (``weight``, ``bias``) or with a batch norm behind it
+    Published are rows dx, dy, dw, dh of background, where it has some, and
+    then of the person, one linear layer (``weight``, ``bias``) or with a batch norm behind it
     (``0.*``, ``1.*``). Ours has the vertical and the horizontal ones apart.
     """
     linear = '' if 'weight' in group else '0.'
     new = {}
     for name in ('weight', 'bias'):
-        person = group[linear + name][4:8]
+        person = group[linear + name][-4:]
         new[f'fc_horizontal.{name}'] = person[0::2]
         new[f'fc_vertical.{name}'] = person[1::2]
     if linear:
         norm = _without_wrapper(group, '1.')
-        new.update({f'reg_norm.{name}': norm[name][4:8] for name in _NORM})
+        new.update({f'reg_norm.{name}': norm[name][-4:] for name in _NORM})
         new['reg_norm.num_batches_tracked'] = norm['num_batches_tracked']
     return new
 

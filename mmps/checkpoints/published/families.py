@@ -6,11 +6,13 @@ from .nae import NAE, NAE_PLUS, NAE_PLUS_FUSED
 from .oimnetpp import OIMNETPP
 from .pcnet_release import PCNET, PCNET_LIGHT, PCNET_MULTI
 from .seqnet import SEQNET
+from .seqnext import SEQNEXT, SEQNEXT_R50
 
 FAMILIES: dict[str, Family] = {
     family.name: family
     for family in (
         *(SEQNET, NAE, NAE_PLUS, NAE_PLUS_FUSED, HOIM, IIDFC, OIMNETPP),
+        *(SEQNEXT, SEQNEXT_R50),
         *(PCNET, PCNET_LIGHT, PCNET_MULTI),
     )
 }

@@ -5,6 +5,7 @@ from .annotations import (
     FilterPersonAnnotations,
     LoadPersonAnnotations,
 )
+from .focused_crop import FocusedCrop, PadAround, SafeCrop
 from .formatting import PackPersonSearchInputs
 from .loading import LoadFrame
 from .person_crop import PersonRandomCrop
@@ -17,11 +18,14 @@ __all__ = [
     'ClipQueryBoxes',
     'Downscale',
     'FilterPersonAnnotations',
+    'FocusedCrop',
     'KeepPersonIds',
     'LoadFrame',
     'LoadPersonAnnotations',
     'PackPersonSearchInputs',
+    'PadAround',
     'PersonRandomCrop',
+    'SafeCrop',
     'ShortEdgeResize',
     'TorchvisionResize',
 ]

@@ -3,6 +3,7 @@
 from abc import ABCMeta, abstractmethod
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmps.registry import MODELS
@@ -54,17 +55,24 @@ class LinearClassifier(BaseClassifier):
 
     Args:
         in_channels: Of the feature.
+        one_logit: The layer gives the person's logit alone and the
+            background's is 0, so that the softmax of both is a sigmoid and
+            its cross-entropy the binary one (SeqNeXt's second head).
+            Defaults to False.
     """
 
-    def __init__(self, in_channels: int) -> None:
+    def __init__(self, in_channels: int, one_logit: bool = False) -> None:
         super().__init__()
-        self.fc = nn.Linear(in_channels, 2)
+        self.fc = nn.Linear(in_channels, 1 if one_logit else 2)
         nn.init.normal_(self.fc.weight, std=0.01)
         nn.init.zeros_(self.fc.bias)
 
     def forward(self, x: Tensor, reid: ReIDFeatures | None) -> Tensor:
         """See :meth:`BaseClassifier.forward`."""
-        return self.fc(x)
+        logits = self.fc(x)
+        if self.fc.out_features == 1:
+            return F.pad(logits, (0, 1))
+        return logits
 
 
 @MODELS.register_module()

@@ -1,6 +1,7 @@
 """Online instance matching loss, and with an angular margin."""
 
 import math
+from typing import Literal
 
 from mmdet.models.losses.utils import weight_reduce_loss
 from torch import Tensor, nn
@@ -30,10 +31,12 @@ class OIMLoss(nn.Module):
         margin: ``dict(m1=..., m2=...)``, angular margin on the true
             identity, see :class:`FCLoss`. Defaults to None.
         loss_weight: Factor of the loss. Defaults to 1.0.
+        mean_over: 'labelled', the samples that have a loss term, or
+            'people', all of them, where unlabelled ones count with 0
+            (SeqNeXt). Defaults to 'labelled'.
 
     Raises:
-        ValueError: ``temperature`` is not positive, or the margin is out of
-            range.
+        ValueError: An option is out of range or unknown.
     """
 
     def __init__(
@@ -41,9 +44,16 @@ class OIMLoss(nn.Module):
         temperature: float = 1 / 30,
         margin: dict | None = None,
         loss_weight: float = 1.0,
+        mean_over: Literal['labelled', 'people'] = 'labelled',
     ) -> None:
         super().__init__()
         self.name = type(self).__name__
+        if mean_over not in ('labelled', 'people'):
+            raise ValueError(
+                f"{self.name}: mean_over must be 'labelled' or 'people', got "
+                f'{mean_over!r}'
+            )
+        self.mean_over = mean_over
         if not temperature > 0:
             raise ValueError(
                 f'{self.name}: temperature must be positive, got {temperature}'
@@ -74,7 +84,7 @@ class OIMLoss(nn.Module):
             readout: The memory's answer to the batch's N unit embeddings.
             person_ids: (N,) contiguous ids, -1 for unlabelled.
             avg_factor: Divisor of the sum. None takes the number of samples
-                that have a loss term, averaged over the processes. Defaults
+                that ``mean_over`` says, averaged over the processes. Defaults
                 to None.
             log_variance: (N,) s; a sample's loss l becomes ``exp(-s) l + s``
                 (uncertainty guidance). Defaults to None.
@@ -164,7 +174,7 @@ class OIMLoss(nn.Module):
         Returns:
             The number on this process, as an int or a () tensor.
         """
-        return counted.sum()
+        return counted.sum() if self.mean_over == 'labelled' else len(counted)
 
 
 @MODELS.register_module()
@@ -184,6 +194,7 @@ class FCLoss(OIMLoss):
         temperature: Softmax temperature. Defaults to 1/30.
         margin: m1 and m2. Defaults to ``dict(m1=0.9, m2=0.1)``.
         loss_weight: Factor of the loss. Defaults to 1.0.
+        **kwargs: See :class:`OIMLoss`.
 
     Raises:
         ValueError: See :class:`OIMLoss`.
@@ -194,9 +205,10 @@ class FCLoss(OIMLoss):
         temperature: float = 1 / 30,
         margin: dict | None = None,
         loss_weight: float = 1.0,
+        **kwargs,
     ) -> None:
         super().__init__(
-            temperature, margin or dict(m1=0.9, m2=0.1), loss_weight
+            temperature, margin or dict(m1=0.9, m2=0.1), loss_weight, **kwargs
         )
 
 

@@ -51,6 +51,15 @@ GEOMETRIC = st.one_of(
         lambda size: dict(type='mmps.FilterPersonAnnotations', min_size=size),
         st.sampled_from([(1, 1), (20, 60), (90, 10)]),
     ),
+    st.builds(
+        lambda kind, size, visible: dict(
+            type=kind, crop_size=size, min_visible=visible
+        ),
+        st.sampled_from(['mmps.FocusedCrop', 'mmps.SafeCrop']),
+        crops,
+        st.sampled_from([0.0, 0.6, 1.0]),
+    ),
+    st.builds(lambda size: dict(type='mmps.PadAround', size=size), sizes),
     st.just(dict(type='mmdet.Pad', size_divisor=32)),
     st.just(keep_ids(type='mmdet.RandomShift', prob=1.0, max_shift_px=80)),
     st.just(keep_ids(type='mmdet.MinIoURandomCrop', min_crop_size=0.3)),

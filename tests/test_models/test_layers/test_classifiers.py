@@ -23,6 +23,28 @@ def test_linear():
     torch.testing.assert_close(classifier(x, None), x @ classifier.fc.weight.T)
 
 
+def test_one_logit_is_a_sigmoid_with_binary_cross_entropy():
+    classifier = LinearClassifier(4, one_logit=True).double()
+    x = torch.randn(6, 4).double().requires_grad_()
+    logits = classifier(x, None)
+    assert logits.shape == (6, 2)
+    person = x @ classifier.fc.weight[0]
+    torch.testing.assert_close(logits.softmax(1)[:, 0], person.sigmoid())
+    labels = torch.tensor([0, 1, 1, 0, 1, 0])
+    losses = [
+        torch.nn.functional.cross_entropy(logits, labels),
+        torch.nn.functional.binary_cross_entropy_with_logits(
+            person, (1 - labels).double()
+        ),
+    ]
+    torch.testing.assert_close(*losses)
+    grads = [
+        torch.autograd.grad(loss, (x, classifier.fc.weight), retain_graph=True)
+        for loss in losses
+    ]
+    torch.testing.assert_close(*grads)
+
+
 def test_norm_is_a_sigmoid_of_the_scaled_length():
     classifier = NormClassifier()
     mean = torch.randn(6, 5)

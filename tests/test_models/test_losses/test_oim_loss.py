@@ -107,6 +107,24 @@ def test_in_place_softmax_equals_the_plain_one(
     assert torch.equal(again, grad)
 
 
+@pytest.mark.parametrize('kind', [OIMLoss, FCLoss, BOIMLoss])
+@pytest.mark.parametrize('unfilled', ['zero', 'mask'])
+def test_mean_over_people_counts_unlabelled_ones(kind, unfilled):
+    memory, person_ids = seen_memory(unfilled), torch.tensor([0, 3, -1, 2, -1])
+    x = unit(5)
+    counted = 3 if unfilled == 'zero' else 2  # id 2 has no prototype yet
+    labelled, people = (
+        kind(mean_over=mean)(memory(x), person_ids)
+        for mean in ('labelled', 'people')
+    )
+    assert labelled > 0
+    torch.testing.assert_close(people, labelled * counted / 5)
+    nobody = torch.full((5,), -1)
+    assert kind(mean_over='people')(memory(x), nobody) == 0
+    with pytest.raises(ValueError, match="mean_over must be 'labelled' or"):
+        kind(mean_over='everybody')
+
+
 def test_far_apart_logits_neither_overflow_nor_vanish():
     x = torch.tensor([[1.0, 0.0], [-1.0, 0.0]], requires_grad=True)
     rows = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])

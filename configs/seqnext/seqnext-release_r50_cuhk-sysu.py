@@ -1,0 +1,15 @@
+# SeqNeXt with ResNet-50 as its published code tests it on CUHK-SYSU.
+_base_ = 'seqnext_r50_cuhk-sysu.py'
+
+model = dict(
+    rpn_head=dict(
+        anchor_generator=dict(type='mmps.TorchvisionAnchorGenerator')
+    ),
+    test_cfg=dict(rcnn=dict(score_thr=0.5, before_last=dict(score_thr=0.5))),
+)
+
+# Pixels stay floating-point numbers when they are resized.
+test_pipeline = _base_.test_pipeline
+test_pipeline[0].to_float32 = True
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = val_dataloader
