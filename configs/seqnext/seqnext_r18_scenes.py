@@ -1,4 +1,5 @@
-# A small SeqNeXt from scratch on rendered scenes, for a CPU. Nothing is frozen.
+# A small SeqNeXt from scratch on rendered scenes, for a CPU. Nothing of it is
+# frozen.
 _base_ = [
     '../_base_/models/seqnext_r50_c4.py',
     '../_base_/models/small_c4.py',

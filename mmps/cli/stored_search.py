@@ -18,6 +18,7 @@ from mmps.evaluation.functional import (
     PROTOCOLS,
     ContextMatching,
     ProtocolResult,
+    SceneFiltering,
     SearchSettings,
     SearchTask,
     build_tasks,
@@ -68,6 +69,11 @@ class StoredSearch:
     def cbgm(self) -> ContextMatching | None:
         """Settings of the re-scoring, None for none."""
         return self.settings.matching(self.truth)
+
+    @property
+    def scenes(self) -> SceneFiltering | None:
+        """Settings of the gallery filter, None for none."""
+        return self.settings.scene_filter or None
 
     def tasks(self) -> list[SearchTask]:
         """Every protocol on every gallery that is asked for."""
@@ -178,6 +184,18 @@ def add_search_args(parser: argparse.ArgumentParser) -> None:
         help='--cbgm with these numbers of detections and people (default: '
         '10 3 with galleries, else 30 4)',
     )
+    parser.add_argument(
+        '--scene-filter',
+        action='store_true',
+        help='multiply similarities by the scores of frames (predictions of '
+        'a model with a gallery filter)',
+    )
+    parser.add_argument(
+        '--scene-thr',
+        type=share,
+        metavar='SCORE',
+        help='--scene-filter that does not search frames of a lower score',
+    )
 
 
 def open_search(args: argparse.Namespace) -> StoredSearch:
@@ -200,9 +218,14 @@ def open_search(args: argparse.Namespace) -> StoredSearch:
         'protocols': args.protocol,
         'gallery_sizes': args.gallery_size,
         'cbgm': (settings.cbgm or True) if args.cbgm else None,
+        'scene_filter': (
+            (settings.scene_filter or True) if args.scene_filter else None
+        ),
     }
     if args.cbgm_k:
         given['cbgm'] = dict(zip(('k1', 'k2'), args.cbgm_k))
+    if args.scene_thr is not None:
+        given['scene_filter'] = dict(thr=args.scene_thr)
     settings = replace(
         settings, **{k: v for k, v in given.items() if v is not None}
     )

@@ -88,6 +88,10 @@ def hash_predictions(preds: SearchPredictions) -> str:
     for name in ('bboxes', 'scores', 'embeddings', 'query_embeddings'):
         values = getattr(preds, name)
         _add(digest, name, values.astype(values.dtype.newbyteorder('<')))
+    if preds.has_scenes:
+        for name in ('scene_embeddings', 'query_scene_filters'):
+            values = getattr(preds, name)
+            _add(digest, name, values.astype(values.dtype.newbyteorder('<')))
     return digest.hexdigest()
 
 

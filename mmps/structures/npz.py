@@ -16,7 +16,9 @@ _HEADERS = {
 }
 
 
-def read_npz(file: BinaryIO, keys: Sequence[str]) -> dict[str, np.ndarray]:
+def read_npz(
+    file: BinaryIO, keys: Sequence[str], optional: Sequence[str] = ()
+) -> dict[str, np.ndarray]:
     """Read some arrays of an archive; others in it are ignored.
 
     numpy takes the size of an array from its header, and makes room for it
@@ -25,6 +27,7 @@ def read_npz(file: BinaryIO, keys: Sequence[str]) -> dict[str, np.ndarray]:
     Args:
         file: The archive, open for reading.
         keys: Names of the arrays.
+        optional: Names of arrays that it may lack. Defaults to none.
 
     Returns:
         The arrays by their names.
@@ -45,7 +48,8 @@ def read_npz(file: BinaryIO, keys: Sequence[str]) -> dict[str, np.ndarray]:
             )
         if len(set(names)) < len(names):
             raise ValueError('an array is in it twice')
-        return {key: _read(archive, key) for key in keys}
+        there = [key for key in optional if f'{key}.npy' in names]
+        return {key: _read(archive, key) for key in [*keys, *there]}
 
 
 def _read(archive: zipfile.ZipFile, key: str) -> np.ndarray:

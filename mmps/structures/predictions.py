@@ -13,6 +13,9 @@ from .frame_splits import check_splits, ranges, splits_from_counts
 from .ground_truth import SearchGroundTruth
 from .npz import read_npz
 
+# Fields that only models with a gallery filter give.
+_SCENES = ('scene_embeddings', 'query_scene_filters')
+
 
 @dataclass
 class SearchPredictions:
@@ -25,6 +28,9 @@ class SearchPredictions:
         scores: (N,) detection scores.
         embeddings: (N, D); similarity is their dot product with a query's.
         query_embeddings: (Q, D) in the data set's query order.
+        scene_embeddings: (F, S) of whole frames, for :func:`scene_scores`.
+            Defaults to None, which is none.
+        query_scene_filters: (Q, 3, S), likewise.
 
     Raises:
         ValueError: A field has a wrong shape or a value that is not finite.
@@ -36,6 +42,8 @@ class SearchPredictions:
     scores: np.ndarray
     embeddings: np.ndarray
     query_embeddings: np.ndarray
+    scene_embeddings: np.ndarray | None = None
+    query_scene_filters: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         self.frame_names = names_list(self.frame_names)
@@ -66,6 +74,36 @@ class SearchPredictions:
             )
         for name in ('bboxes', 'scores', 'embeddings', 'query_embeddings'):
             check_finite(name, getattr(self, name))
+        self._check_scenes()
+
+    def _check_scenes(self) -> None:
+        scenes, filters = self.scene_embeddings, self.query_scene_filters
+        if (scenes is None) != (filters is None):
+            raise ValueError(
+                'scene_embeddings and query_scene_filters: expected both or '
+                'none'
+            )
+        if scenes is None:
+            return
+        self.scene_embeddings = numbers(
+            'scene_embeddings',
+            scenes,
+            (len(self.frame_names), None),
+            floating=True,
+        )
+        self.query_scene_filters = numbers(
+            'query_scene_filters',
+            filters,
+            (len(self.query_embeddings), 3, self.scene_embeddings.shape[1]),
+            floating=True,
+        )
+        for name in _SCENES:
+            check_finite(name, getattr(self, name))
+
+    @property
+    def has_scenes(self) -> bool:
+        """Whether frames can be compared with queries."""
+        return self.scene_embeddings is not None
 
     def save(self, path: str | os.PathLike) -> None:
         """Write all fields to one ``.npz`` without pickle.
@@ -82,7 +120,11 @@ class SearchPredictions:
         if path.suffix != '.npz':
             raise ValueError(f'{path}: predictions are written as .npz')
         path.parent.mkdir(parents=True, exist_ok=True)
-        arrays = {f.name: getattr(self, f.name) for f in fields(self)}
+        arrays = {
+            f.name: value
+            for f in fields(self)
+            if (value := getattr(self, f.name)) is not None
+        }
         arrays['frame_names'] = np.asarray(self.frame_names, dtype=np.str_)
         write_whole(path, lambda file: np.savez(file, **arrays))
 
@@ -106,7 +148,8 @@ class SearchPredictions:
             raise FileNotFoundError(f'{path}: no such predictions file')
         with path.open('rb') as file:
             try:
-                return cls(**read_npz(file, [f.name for f in fields(cls)]))
+                names = [f.name for f in fields(cls) if f.name not in _SCENES]
+                return cls(**read_npz(file, names, optional=_SCENES))
             except ValueError as err:
                 raise ValueError(f'{path}: {err}') from err
 
@@ -126,6 +169,8 @@ class SearchPredictions:
             self.scores[keep],
             self.embeddings[keep],
             self.query_embeddings,
+            self.scene_embeddings,
+            self.query_scene_filters,
         )
 
     def align(self, truth: SearchGroundTruth) -> 'SearchPredictions':
@@ -161,6 +206,8 @@ class SearchPredictions:
             self.scores[rows],
             self.embeddings[rows],
             self.query_embeddings,
+            None if not self.has_scenes else self.scene_embeddings[order],
+            self.query_scene_filters,
         )
 
 

@@ -187,6 +187,8 @@ def reorder_frames(
         preds.scores[rows],
         preds.embeddings[rows],
         preds.query_embeddings,
+        preds.scene_embeddings[order] if preds.has_scenes else None,
+        preds.query_scene_filters,
     )
 
 

@@ -5,15 +5,17 @@ import argparse
 import json
 from pathlib import Path
 
-from mmps.cli.common import run_cli
+from mmps.cli.common import run_cli, share
 from mmps.cli.stored_search import add_search_args, open_search
 from mmps.evaluation import PersonSearchMetric
 from mmps.evaluation.functional import (
     describe_protocol,
     evaluate_detection,
     format_results,
+    format_thresholds,
     metrics_of,
     results_to_dict,
+    scene_thresholds,
 )
 from mmps.results.result_file import write_results
 from mmps.results.result_record import result_record
@@ -40,6 +42,15 @@ def parse_args() -> argparse.Namespace:
         help='write a result file as tools/test.py does, for '
         'compare_results.py; the weights are not known here',
     )
+    parser.add_argument(
+        '--scene-report',
+        nargs='*',
+        type=share,
+        metavar='SHARE',
+        help='also search with thresholds of the gallery filter that skip '
+        'these shares of the frames (default: 0 .1 .25 .5 .75 .9), and print '
+        'what each loses',
+    )
     return parser.parse_args()
 
 
@@ -61,6 +72,15 @@ def main() -> None:
         search.truth, search.preds, search.settings.score_thr
     )
     print(format_results(results, detection, cbgm))
+    if args.scene_report is not None:
+        shares = [args.scene_report] if args.scene_report else []
+        print(
+            format_thresholds(
+                scene_thresholds(
+                    search.truth, search.preds, search.settings, *shares
+                )
+            )
+        )
     if out:
         text = json.dumps(results_to_dict(results, detection, cbgm), indent=2)
         write_whole(out, f'{text}\n')

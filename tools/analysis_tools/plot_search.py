@@ -112,7 +112,11 @@ def main() -> None:
         figures['gallery_size'] = plot_gallery_sizes(sizes, sized, title)
 
     problem = SearchProblem(
-        search.truth, search.preds, search.settings.det_thr, search.cbgm
+        search.truth,
+        search.preds,
+        search.settings.det_thr,
+        search.cbgm,
+        search.scenes,
     )
     name = main_result(results).name
     task = next(task for task in search.tasks() if task.name == name)

@@ -91,7 +91,9 @@ def main() -> None:
     det_thr = search.settings.det_thr
     result = main_result(search.evaluate())
     task = next(t for t in search.tasks() if t.name == result.name)
-    problem = SearchProblem(search.truth, search.preds, det_thr, search.cbgm)
+    problem = SearchProblem(
+        search.truth, search.preds, det_thr, search.cbgm, search.scenes
+    )
     raw_person_ids = search.dataset.metainfo['raw_person_ids']
     paths = [
         search.dataset.get_data_info(i)['img_path']

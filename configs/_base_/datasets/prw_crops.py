@@ -1,5 +1,5 @@
-# PRW as SeqNeXt is trained on it: at 1500 x 900, of which it sees squares,
-# half of them around one person, half around all.
+# PRW as SeqNeXt is trained on it: squares of frames at 1500 x 900, half of
+# them around one person, half around all.
 _base_ = 'prw_1500x900.py'
 
 crop_size = (640, 640)

@@ -1,5 +1,5 @@
-# SeqNeXt's schedule on CUHK-SYSU: 30 epochs of eight frames with Adam, the rate
-# falls after 15 and 25, the first thousand steps warm up.
+# SeqNeXt's schedule on CUHK-SYSU: 30 epochs of eight frames with Adam, the
+# rate falls after 15 and 25, the first thousand steps warm up.
 epoch = 1400  # 11206 frames
 max_iters = 30 * epoch
 train_cfg = dict(

@@ -20,8 +20,9 @@ def person_deltas(group: Weights) -> Weights:
     """The person's deltas of a box regression with a row for every class.
 
     Published are rows dx, dy, dw, dh of background, where it has some, and
-    then of the person, one linear layer (``weight``, ``bias``) or with a batch norm behind it
-    (``0.*``, ``1.*``). Ours has the vertical and the horizontal ones apart.
+    then of the person, one linear layer (``weight``, ``bias``) or with a
+    batch norm behind it (``0.*``, ``1.*``). Ours has the vertical and the
+    horizontal ones apart.
     """
     linear = '' if 'weight' in group else '0.'
     new = {}

@@ -1,11 +1,15 @@
 """SeqNeXt with a gallery filter, on ConvNeXt-B and on ResNet-50."""
 
-from .changes import person_first
+from .changes import person_first, projection_level
 from .family import Family
 from .rules import Rule
 from .torchvision_c4 import MEMORY, RPN, TABLE, deltas, projection
 
-_HEADS = {'prop_head': 0, 'reid_head': 1}
+_HEADS = {
+    'roi_heads.prop_head': 'shared_heads.0',
+    'roi_heads.reid_head': 'shared_heads.1',
+    'gfn.head.image_reid_head': 'gallery_filter.shared_head',
+}
 
 
 def _rules(backbone: dict[str, str], stage: dict[str, str]) -> tuple:
@@ -22,11 +26,8 @@ def _rules(backbone: dict[str, str], stage: dict[str, str]) -> tuple:
         ),
         *RPN,
         *(
-            Rule(
-                f'roi_heads.{head}.head.{theirs}',
-                f'roi_head.shared_heads.{index}.layers.{ours}',
-            )
-            for head, index in _HEADS.items()
+            Rule(f'{head}.head.{theirs}', f'roi_head.{target}.layers.{ours}')
+            for head, target in _HEADS.items()
             for theirs, ours in stage.items()
         ),
         Rule(
@@ -42,10 +43,19 @@ def _rules(backbone: dict[str, str], stage: dict[str, str]) -> tuple:
         deltas('score_predictor', 1),
         *projection('feat_res4', 'feat_res5'),
         MEMORY,
-        # The second head under another name, and the filter.
+        *(
+            Rule(
+                f'gfn.head.image_emb_head.projectors.{source}.',
+                'roi_head.gallery_filter.projection.',
+                projection_level(level),
+            )
+            for level, source in enumerate(('feat_res4', 'feat_res5'))
+        ),
+        Rule('gfn.fuser.norm.norm.', 'roi_head.gallery_filter.norm.'),
+        # The second head and the filter under other names.
         Rule('roi_heads.box_head.', None),
-        Rule('roi_heads.gfn.', None, optional=True),
-        Rule('gfn.', None, optional=True),
+        Rule('roi_heads.gfn.', None),
+        Rule('gfn.', None),
     )
 
 

@@ -9,7 +9,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor
 
-from mmps.models.memories import IdentityMemory
+from mmps.models.memories import IdentityMemory, SceneMemory
 from mmps.registry import HOOKS
 
 _SKIPPED = 'skipped_steps'
@@ -78,7 +78,7 @@ class FiniteLossHook(Hook):
         self._memories = [
             module
             for module in self._model.modules()
-            if isinstance(module, IdentityMemory)
+            if isinstance(module, (IdentityMemory, SceneMemory))
         ]
         for memory in self._memories:
             memory.deferred = True

@@ -12,6 +12,12 @@ from .report import (
     results_to_dict,
 )
 from .sampling import sample_gallery
+from .scene_filtering import SceneFilter, SceneFiltering
+from .scene_thresholds import (
+    SceneThreshold,
+    format_thresholds,
+    scene_thresholds,
+)
 from .search_evaluation import ProtocolResult, SearchProblem, evaluate_search
 from .search_settings import SearchSettings
 from .search_tasks import PROTOCOLS, SearchTask, build_tasks
@@ -22,6 +28,9 @@ __all__ = [
     'DetectionResult',
     'OpenSetThreshold',
     'RankList',
+    'SceneFilter',
+    'SceneFiltering',
+    'SceneThreshold',
     'SearchProblem',
     'ProtocolResult',
     'SearchSettings',
@@ -32,10 +41,12 @@ __all__ = [
     'evaluate_detection',
     'evaluate_search',
     'format_results',
+    'format_thresholds',
     'main_result',
     'metrics_of',
     'rank_list',
     'results_to_dict',
     'sample_gallery',
+    'scene_thresholds',
     'similarity_histogram',
 ]

@@ -54,7 +54,8 @@ def rank_list(
     rows = slice(row, row + 1)
     sims = problem.similarities(np.array([query]))
     sims = problem.task_similarities(sims, task, rows)
-    inside = np.flatnonzero(task.in_gallery[row][problem.det_frames])
+    searched = problem.searched(task, rows)[0]
+    inside = np.flatnonzero(searched[problem.det_frames])
     best = inside[np.argsort(-sims[0, inside], kind='stable')[:k]]
     _, hits = problem.hits(sims, task, rows)
     return RankList(
@@ -91,7 +92,8 @@ def similarity_histogram(
         sims = problem.similarities(task.queries[rows])
         sims = problem.task_similarities(sims, task, rows)
         pairs = np.unique(np.stack(problem.overlaps(task, rows)), axis=1)
+        inside = problem.searched(task, rows)[:, problem.det_frames]
+        pairs = pairs[:, inside[pairs[0], pairs[1]]]
         same += np.histogram(sims[pairs[0], pairs[1]], edges)[0]
-        inside = task.in_gallery[rows][:, problem.det_frames]
         everyone += np.histogram(sims[inside], edges)[0]
     return same, everyone - same

@@ -32,6 +32,7 @@ def describe_protocol(
         'det_thr': float(main.det_thr),
         'score_thr': float(score_thr),
         'cbgm': None if cbgm is None else _set(asdict(cbgm)),
+        **({} if main.scene_thr is None else {'scene_thr': main.scene_thr}),
         'match_iou': 'min(0.5, wh / ((w + 10)(h + 10)))',
         'detection_iou': 0.5,
         'average_precision': 'equal similarities in one step, x recall',

@@ -87,9 +87,22 @@ def format_results(
     notes = [f'search: detection score >= {det_thr:g}']
     if cbgm is not None:
         notes.append(f'CBGM k1={cbgm.k1} k2={cbgm.k2}')
+    notes += _scene_notes(main_result(results))
     if detection is not None:
         notes.append(f'detection: score >= {detection.score_thr:g}')
     return '\n'.join([*lines, f'in per cent; {"; ".join(notes)}'])
+
+
+def _scene_notes(result: ProtocolResult) -> list[str]:
+    if result.scene_thr is None:
+        return []
+    if not result.scene_thr:
+        return ['times the scores of frames']
+    return [
+        f'times the scores of frames, those below {result.scene_thr:g} not '
+        f'searched ({100 * result.skipped_frames:.1f} of all, '
+        f'{100 * result.lost_frames:.1f} of those with the person)'
+    ]
 
 
 def results_to_dict(
@@ -109,15 +122,22 @@ def results_to_dict(
         whose name is under ``main``; all results under ``results``, by
         name, each with these four, ``num_queries``, ``num_skipped``,
         ``num_positives`` and ``num_found``; ``det_thr``; ``cbgm`` (None or
-        k1 and k2); ``detection`` (``score_thr``, ``recall``, ``AP``,
-        ``labelled_recall``, ``labelled_AP``). None stands for a mean over
-        nothing.
+        k1 and k2); with a gallery filter ``scene_filter`` (``thr``,
+        ``skipped_frames``, ``lost_frames``); ``detection`` (``score_thr``,
+        ``recall``, ``AP``, ``labelled_recall``, ``labelled_AP``). None
+        stands for a mean over nothing.
     """
     main = main_result(results)
     out: dict[str, Any] = _plain(main.metrics())
     out['main'] = main.name
     out['det_thr'] = main.det_thr
     out['cbgm'] = None if cbgm is None else {'k1': cbgm.k1, 'k2': cbgm.k2}
+    if main.scene_thr is not None:
+        out['scene_filter'] = {
+            'thr': main.scene_thr,
+            'skipped_frames': main.skipped_frames,
+            'lost_frames': main.lost_frames,
+        }
     out['results'] = {
         name: _plain(result.metrics())
         | {

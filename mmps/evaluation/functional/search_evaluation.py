@@ -28,6 +28,7 @@ from .ranking import (
     rank_hits,
     sorted_gallery,
 )
+from .scene_filtering import SceneFilter, SceneFiltering
 from .search_tasks import REGULAR, SearchTask, build_tasks
 
 # Similarities held at a time by one worker: 2 million are 24 MB.
@@ -49,6 +50,12 @@ class ProtocolResult:
         num_found: (q,) of these, the ones with a right detection.
         num_skipped: Queries left out because the protocol leaves them
             nothing to find.
+        scene_thr: Threshold of the gallery filter, None without one.
+            Defaults to None.
+        skipped_frames: Share of the galleries' frames that the gallery
+            filter leaves out. Defaults to 0.
+        lost_frames: Share of the frames with the person that it leaves out.
+            Defaults to 0.
     """
 
     name: str
@@ -59,6 +66,9 @@ class ProtocolResult:
     num_positives: np.ndarray
     num_found: np.ndarray
     num_skipped: int
+    scene_thr: float | None = None
+    skipped_frames: float = 0.0
+    lost_frames: float = 0.0
 
     @property
     def mean_ap(self) -> float:
@@ -93,9 +103,11 @@ class SearchProblem:
         preds: Predictions of the same frames, in any order.
         det_thr: Detections with a lower score take no part.
         cbgm: Settings of the re-scoring by context; None for none.
+        scenes: Settings of the gallery filter; None for none.
 
     Raises:
-        ValueError: The predictions are not of these frames and queries.
+        ValueError: The predictions are not of these frames and queries, or
+            have no scenes for a filter.
     """
 
     def __init__(
@@ -104,6 +116,7 @@ class SearchProblem:
         preds: SearchPredictions,
         det_thr: float = 0.5,
         cbgm: ContextMatching | None = None,
+        scenes: SceneFiltering | None = None,
     ) -> None:
         preds = preds.align(truth)
         self.truth = truth
@@ -117,6 +130,9 @@ class SearchProblem:
         self._matcher = None
         if cbgm is not None:
             self._matcher = ContextMatcher(truth, self.preds, cbgm)
+        self._scenes = None
+        if scenes is not None:
+            self._scenes = SceneFilter(preds, scenes)
 
     def similarities(self, queries: np.ndarray) -> np.ndarray:
         """(B, N) float32 similarity of queries to all detections."""
@@ -126,10 +142,51 @@ class SearchProblem:
         self, sims: np.ndarray, task: SearchTask, rows: slice
     ) -> np.ndarray:
         """Re-score (B, N) similarities for one gallery, if asked to."""
-        if self._matcher is None:
-            return sims
-        return self._matcher(
-            sims, task.queries[rows], task.in_gallery[rows], self.det_frames
+        queries = task.queries[rows]
+        if self._matcher is not None:
+            sims = self._matcher(
+                sims, queries, self.searched(task, rows), self.det_frames
+            )
+        if self._scenes is not None:
+            sims = self._scenes.weighted(sims, queries, self.det_frames)
+        return sims
+
+    def searched(self, task: SearchTask, rows: slice) -> np.ndarray:
+        """(B, F) bool, frames of the galleries that are searched.
+
+        Args:
+            task: The task.
+            rows: Which of its rows.
+        """
+        frames = task.in_gallery[rows]
+        if self._scenes is None:
+            return frames
+        return frames & self._scenes.searched(task.queries[rows])
+
+    def left_out(
+        self, task: SearchTask, rows: slice
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """What the gallery filter saves, in frames.
+
+        Args:
+            task: The task.
+            rows: Which of its rows.
+
+        Returns:
+            Four (B,) numbers per row: frames of the gallery, those that are
+            not searched, frames with the person, and those that are not.
+        """
+        frames = task.in_gallery[rows]
+        searched = self.searched(task, rows)
+        first, last = np.searchsorted(task.rows, [rows.start, rows.stop])
+        holds = np.zeros_like(frames)
+        holds[task.rows[first:last] - rows.start, task.frames[first:last]] = (
+            True
+        )
+        holds &= frames
+        return tuple(
+            mask.sum(1)
+            for mask in (frames, frames & ~searched, holds, holds & ~searched)
         )
 
     def overlaps(
@@ -173,6 +230,9 @@ class SearchProblem:
             (P,) row from 0 and (P,) detection of each right answer.
         """
         row, dets = self.overlaps(task, rows)
+        if self._scenes is not None:
+            there = self.searched(task, rows)[row, self.det_frames[dets]]
+            row, dets = row[there], dets[there]
         entry = row * self.truth.num_frames + self.det_frames[dets]
         best = first_of_best(sims[row, dets], entry, dets)
         return row[best], dets[best]
@@ -200,6 +260,7 @@ def evaluate_search(
     protocols: Iterable[str] = (REGULAR,),
     galleries: Iterable[str] | None = None,
     cbgm: ContextMatching | None = None,
+    scenes: SceneFiltering | None = None,
 ) -> dict[str, ProtocolResult]:
     """Evaluate person search as the field does.
 
@@ -235,6 +296,7 @@ def evaluate_search(
         protocols: Of 'regular', 'cross-camera' and 'same-camera'.
         galleries: Names of explicit galleries; None for all there are.
         cbgm: Settings of the re-scoring by context; None for none.
+        scenes: Settings of the gallery filter; None for none.
 
     Returns:
         What was found, by name. A name is the protocol's, or the gallery's
@@ -246,12 +308,14 @@ def evaluate_search(
     """
     galleries = None if galleries is None else tuple(galleries)
     tasks = build_tasks(truth, tuple(protocols), galleries)
-    problem = SearchProblem(truth, preds, det_thr, cbgm)
+    problem = SearchProblem(truth, preds, det_thr, cbgm, scenes)
     step = max(1, _CHUNK_SIZE // max(1, len(problem.det_frames)))
     starts = range(0, truth.num_queries, step)
 
     def score(start: int) -> list[tuple[np.ndarray, ...]]:
-        return _score_chunk(problem, tasks, start, start + step)
+        return _score_chunk(
+            problem, tasks, start, start + step, scenes is not None
+        )
 
     # numpy releases the interpreter lock in sorts and products; further
     # threads of the BLAS would compete for the same cores.
@@ -259,15 +323,22 @@ def evaluate_search(
     with threadpool_limits(1, 'blas'), ThreadPoolExecutor(workers) as pool:
         parts = list(pool.map(score, starts))
     return {
-        task.name: _result(task, det_thr, [part[i] for part in parts])
+        task.name: _result(task, det_thr, scenes, [part[i] for part in parts])
         for i, task in enumerate(tasks)
     }
 
 
 def _score_chunk(
-    problem: SearchProblem, tasks: list[SearchTask], start: int, stop: int
+    problem: SearchProblem,
+    tasks: list[SearchTask],
+    start: int,
+    stop: int,
+    scenes: bool,
 ) -> list[tuple[np.ndarray, ...]]:
-    """(aps, first ranks, found) of the queries start..stop, per task."""
+    """(aps, first ranks, found) of the queries start..stop, per task.
+
+    With ``scenes`` also what :meth:`SearchProblem.left_out` gives.
+    """
     stop = min(stop, problem.truth.num_queries)
     sims = problem.similarities(np.arange(start, stop))
     scored = []
@@ -278,7 +349,7 @@ def _score_chunk(
         if high - low < stop - start:
             own = sims[task.queries[rows] - start]
         own = problem.task_similarities(own, task, rows)
-        in_gallery = task.in_gallery[rows]
+        in_gallery = problem.searched(task, rows)
         hit_rows, hit_dets = problem.hits(own, task, rows)
         values = own[hit_rows, hit_dets]
         gallery = sorted_gallery(own, in_gallery, problem.frame_splits)
@@ -295,12 +366,16 @@ def _score_chunk(
             at_least,
         )
         found = np.bincount(hit_rows, minlength=len(own))
-        scored.append((aps, ranks, found))
+        left_out = problem.left_out(task, rows) if scenes else ()
+        scored.append((aps, ranks, found, *left_out))
     return scored
 
 
 def _result(
-    task: SearchTask, det_thr: float, parts: list[tuple[np.ndarray, ...]]
+    task: SearchTask,
+    det_thr: float,
+    scenes: SceneFiltering | None,
+    parts: list[tuple[np.ndarray, ...]],
 ) -> ProtocolResult:
     aps, ranks, found = (
         np.concatenate([part[i] for part in parts])
@@ -308,6 +383,16 @@ def _result(
         else np.empty(0, dtype)
         for i, dtype in enumerate((np.float64, np.int64, np.int64))
     )
+    of_scenes = {}
+    if scenes is not None:
+        frames, left, held, lost = (
+            sum(int(part[i].sum()) for part in parts) for i in range(3, 7)
+        )
+        of_scenes = dict(
+            scene_thr=scenes.thr,
+            skipped_frames=left / max(frames, 1),
+            lost_frames=lost / max(held, 1),
+        )
     keep = np.ones(len(task.queries), dtype=bool)
     if task.skip_empty:
         keep = task.num_positives > 0
@@ -327,4 +412,5 @@ def _result(
         num_positives=task.num_positives[keep],
         num_found=found[keep],
         num_skipped=skipped,
+        **of_scenes,
     )

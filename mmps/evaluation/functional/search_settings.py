@@ -7,6 +7,7 @@ from typing import Any
 from mmps.structures import SearchGroundTruth, SearchPredictions
 
 from .context import ContextMatching
+from .scene_filtering import SceneFiltering
 from .search_evaluation import ProtocolResult, evaluate_search
 from .search_tasks import PROTOCOLS, REGULAR
 
@@ -26,6 +27,9 @@ class SearchSettings:
             'occlusion'. Defaults to None, which is all there are.
         cbgm: Re-score by context: True for the data set's usual k1 and k2,
             or the fields of :class:`ContextMatching`. Defaults to False.
+        scene_filter: Multiply similarities by the scores of frames, and skip
+            frames (GFN): True, or the fields of :class:`SceneFiltering`.
+            Defaults to False.
 
     Raises:
         ValueError: An option is out of range or unknown.
@@ -36,6 +40,7 @@ class SearchSettings:
     protocols: Sequence[str] = (REGULAR,)
     gallery_sizes: Sequence[int | str] | None = None
     cbgm: bool | Mapping[str, float] | ContextMatching = False
+    scene_filter: bool | Mapping[str, float] | SceneFiltering = False
 
     def __post_init__(self) -> None:
         for field in ('det_thr', 'score_thr'):
@@ -58,6 +63,10 @@ class SearchSettings:
             plain['gallery_sizes'] = tuple(map(str, sizes))
         if isinstance(self.cbgm, Mapping):
             plain['cbgm'] = ContextMatching(**self.cbgm)
+        if self.scene_filter is True:
+            plain['scene_filter'] = SceneFiltering()
+        elif isinstance(self.scene_filter, Mapping):
+            plain['scene_filter'] = SceneFiltering(**self.scene_filter)
         for field, value in plain.items():
             object.__setattr__(self, field, value)
 
@@ -87,4 +96,5 @@ class SearchSettings:
             protocols=self.protocols,
             galleries=self.gallery_sizes,
             cbgm=self.matching(truth),
+            scenes=self.scene_filter or None,
         )

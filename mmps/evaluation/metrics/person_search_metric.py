@@ -37,6 +37,8 @@ class PersonSearchMetric(BaseMetric):
     Needs ``pred_instances`` with bboxes in pixels of the original image,
     scores and embeddings; ``query_instances`` with query_indices and
     embeddings in frames that hold queries; ``img_id``, the frame's index.
+    A gallery filter's ``scene_embedding`` and ``scene_filters`` of
+    query_instances are kept where there are some.
     The ground truth is ``dataset.metainfo['search']``.
 
     After an evaluation ``record`` says, in plain values, how the figures
@@ -51,6 +53,7 @@ class PersonSearchMetric(BaseMetric):
         protocols: See there.
         gallery_sizes: See there.
         cbgm: See there.
+        scene_filter: See there; needs a model with a gallery filter.
         outfile: Where to store the predictions (``.npz``), for the tools
             that evaluate without a model. Defaults to None.
         collect_device: 'cpu' or 'gpu', see BaseMetric.
@@ -73,6 +76,7 @@ class PersonSearchMetric(BaseMetric):
         protocols: Sequence[str] = SearchSettings.protocols,
         gallery_sizes: Sequence[int | str] | None = None,
         cbgm: bool | dict = False,
+        scene_filter: bool | dict = False,
         outfile: str | None = None,
         collect_device: str = 'cpu',
         prefix: str | None = None,
@@ -85,7 +89,7 @@ class PersonSearchMetric(BaseMetric):
                 f', got score_thr={score_thr}, det_thr={det_thr}'
             )
         self.settings = SearchSettings(
-            det_thr, score_thr, protocols, gallery_sizes, cbgm
+            det_thr, score_thr, protocols, gallery_sizes, cbgm, scene_filter
         )
         if outfile is not None and not str(outfile).endswith('.npz'):
             raise ValueError(
@@ -120,8 +124,13 @@ class PersonSearchMetric(BaseMetric):
                         'PersonSearchMetric: query_instances of img_id '
                         f'{int(sample["img_id"])} has no embeddings'
                     )
-                fields += [queries['query_indices'], queries['embeddings']]
+                names = ['query_indices', 'embeddings']
+                names += ['scene_filters'] * ('scene_filters' in queries)
+                fields += [queries[name] for name in names]
+            if 'scene_embedding' in sample:
+                fields.append(sample['scene_embedding'])
             bboxes, scores, embeddings, *asked = to_host(*fields)
+            scene = asked.pop() if 'scene_embedding' in sample else None
             keep = scores >= self.settings.score_thr
             # Embeddings are most of the memory; without a file only those
             # that will be searched are needed.
@@ -136,9 +145,11 @@ class PersonSearchMetric(BaseMetric):
                 searched=searched[keep],
                 embeddings=embeddings[searched],
                 query_indices=np.empty(0, dtype=np.int64),
+                scene_embedding=scene,
             )
             if asked:
-                result['query_indices'], result['query_embeddings'] = asked
+                result['query_indices'], result['query_embeddings'] = asked[:2]
+                result['query_scene_filters'] = (asked[2:] or [None])[0]
             self.results.append(result)
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
@@ -231,7 +242,22 @@ def _search_predictions(
         [frame['scores'][frame['searched']] for frame in frames],
         embeddings,
         queries,
+        *_scenes(frames, truth),
     )
+
+
+def _scenes(
+    frames: list[dict], truth: SearchGroundTruth
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Embeddings of all frames and filters of all queries, or none."""
+    if any(frame['scene_embedding'] is None for frame in frames):
+        return None, None
+    scenes = np.stack([frame['scene_embedding'] for frame in frames])
+    filters = np.zeros((truth.num_queries, 3, scenes.shape[1]), scenes.dtype)
+    for frame in frames:
+        if len(frame['query_indices']):
+            filters[frame['query_indices']] = frame['query_scene_filters']
+    return scenes, filters
 
 
 def _detections(
@@ -254,6 +280,8 @@ def _stack(
     scores: list[np.ndarray],
     embeddings: np.ndarray,
     query_embeddings: np.ndarray,
+    scene_embeddings: np.ndarray | None = None,
+    query_scene_filters: np.ndarray | None = None,
 ) -> SearchPredictions:
     return SearchPredictions(
         truth.frame_names,
@@ -262,4 +290,6 @@ def _stack(
         np.concatenate(scores),
         embeddings,
         query_embeddings,
+        scene_embeddings,
+        query_scene_filters,
     )

@@ -8,6 +8,7 @@ from .distance_loss import DistanceLoss
 from .gaussian_kl_loss import GaussianKLLoss
 from .hoim_loss import HOIMLoss, SoftmaxFocalLoss
 from .irr_loss import IRRLoss
+from .nt_xent_loss import NTXentLoss
 from .oim_loss import FCLoss, OIMLoss
 from .pcnet_triplet_loss import PCNetTripletLoss
 from .prototype_guidance_loss import PrototypeGuidanceLoss
@@ -20,6 +21,7 @@ __all__ = [
     'GaussianKLLoss',
     'HOIMLoss',
     'IRRLoss',
+    'NTXentLoss',
     'OIMLoss',
     'PCNetTripletLoss',
     'PrototypeGuidanceLoss',

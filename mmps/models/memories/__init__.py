@@ -4,6 +4,7 @@ from .grouping import IdGroups
 from .identity_memory import IdentityMemory
 from .queue_rules import BaseQueueRule, CircularQueue, SelectiveRefreshQueue
 from .readout import MemoryReadout, needs_cosines
+from .scene_memory import SceneMemory
 from .update_rules import (
     AdaptiveMomentumUpdate,
     BaseUpdateRule,
@@ -21,6 +22,7 @@ __all__ = [
     'LocalizationAwareUpdate',
     'MemoryReadout',
     'MomentumUpdate',
+    'SceneMemory',
     'SelectiveRefreshQueue',
     'needs_cosines',
 ]

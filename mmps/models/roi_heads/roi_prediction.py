@@ -53,7 +53,9 @@ class RoIPredictionMixin:
             rpn_results_list: Proposals per image, in input pixels.
             batch_data_samples: With ``query_instances.bboxes`` (q, 4),
                 original pixels, where a frame has queries; their
-                ``embeddings`` (q, D) are written beside them.
+                ``embeddings`` (q, D) are written beside them. With a gallery
+                filter their ``scene_filters`` (q, 3, D), too, and the
+                sample's ``scene_embedding`` (D,).
             rescale: Boxes in original pixels. Defaults to False.
 
         Returns:
@@ -109,7 +111,20 @@ class RoIPredictionMixin:
         self._add_embeddings(
             results, batch_data_samples, wanted, embeddings_of
         )
+        if self.gallery_filter is not None:
+            self._add_scenes(x, batch_data_samples)
         return results
+
+    def _add_scenes(self, x: Sequence[Tensor], samples: SampleList) -> None:
+        """Embed whole scenes, and make filters of their queries."""
+        scenes = self.gallery_filter(x)
+        for sample, scene in zip(samples, scenes, strict=True):
+            sample.scene_embedding = scene
+            if 'query_instances' in sample:
+                queries = sample.query_instances
+                queries.scene_filters = self.gallery_filter.filters(
+                    queries.embeddings, scene.expand_as(queries.embeddings)
+                )
 
     def _add_embeddings(
         self,

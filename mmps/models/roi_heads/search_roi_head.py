@@ -13,7 +13,7 @@ from mmdet.structures.bbox import bbox2roi, bbox_overlaps, get_box_tensor
 from mmdet.utils import InstanceList
 from mmengine.model import ModuleList
 from mmengine.structures import InstanceData
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmps.registry import MODELS
 
@@ -54,6 +54,9 @@ class SearchRoIHead(RoIPredictionMixin, BaseRoIHead):
             ``in_channels`` are those of the RoI extractor. Defaults to None.
         shallow (dict, optional): :class:`ShallowBranch`, a second embedding
             from shallow levels. Defaults to None.
+        gallery_filter (dict, optional): :class:`GalleryFilter`, embeddings
+            of whole scenes. Its ``shared_head`` and ``projection`` are those
+            of this head unless it has its own. Defaults to None.
         stage_loss_weights (Sequence[float], optional): Of the box losses of
             the stages. Defaults to None, which is 1.
         train_cfg (dict | list[dict], optional): ``assigner`` and ``sampler``
@@ -72,6 +75,7 @@ class SearchRoIHead(RoIPredictionMixin, BaseRoIHead):
         shared_head: dict | Sequence[dict] | None = None,
         attention: dict | None = None,
         shallow: dict | None = None,
+        gallery_filter: dict | None = None,
         stage_loss_weights: Sequence[float] | None = None,
         train_cfg: dict | Sequence[dict] | None = None,
         test_cfg: dict | None = None,
@@ -91,6 +95,11 @@ class SearchRoIHead(RoIPredictionMixin, BaseRoIHead):
         self.attention = self._build('attention', attention)
         self.reid_head = MODELS.build(reid_head)
         self.shallow = MODELS.build(shallow) if shallow else None
+        self.gallery_filter = None
+        if gallery_filter is not None:
+            self.gallery_filter = self._build_filter(
+                gallery_filter, shared_head, reid_head
+            )
         self.stage_loss_weights = per_stage(
             'stage_loss_weights',
             1.0 if stage_loss_weights is None else list(stage_loss_weights),
@@ -104,6 +113,36 @@ class SearchRoIHead(RoIPredictionMixin, BaseRoIHead):
             return ModuleList()
         return ModuleList(
             MODELS.build(one) for one in per_stage(name, cfg, self.num_stages)
+        )
+
+    def _build_filter(
+        self,
+        cfg: dict,
+        shared_head: dict | Sequence[dict] | None,
+        reid_head: dict,
+    ) -> nn.Module:
+        if shared_head is None and 'shared_head' not in cfg:
+            raise ValueError(
+                'SearchRoIHead: gallery_filter has a last stage of its own, '
+                'but this head has no shared_head to copy; give it one '
+                '(gallery_filter.shared_head)'
+            )
+        of_head = {}
+        if shared_head is not None:
+            of_head['shared_head'] = per_stage(
+                'shared_head', shared_head, self.num_stages
+            )[-1]
+        projection = reid_head.get('projection')
+        of_head['projection'] = projection or dict(
+            type='mmps.LinearProjection'
+        )
+        return MODELS.build(
+            {
+                'type': 'mmps.GalleryFilter',
+                'embed_dims': self.reid_head.embed_dims,
+                **of_head,
+                **cfg,
+            }
         )
 
     def init_bbox_head(
@@ -189,7 +228,8 @@ class SearchRoIHead(RoIPredictionMixin, BaseRoIHead):
 
         Returns:
             ``loss_cls``, ``loss_bbox``, ``acc`` (behind ``s0.``, ``s1.``,
-            ... with several stages), ``loss_reid`` and what the parts add.
+            ... with several stages), ``loss_reid`` and what the parts add
+            (``loss_scene`` of a gallery filter).
         """
         truth = unpack_gt_instances(batch_data_samples)
         proposals = rpn_results_list
@@ -246,7 +286,30 @@ class SearchRoIHead(RoIPredictionMixin, BaseRoIHead):
                 reid, people, person_ids, readout, background, ious
             )
         )
+        if self.gallery_filter is not None:
+            losses.update(self._scene_loss(x, truth[0], batch_data_samples))
         return losses
+
+    def _scene_loss(
+        self,
+        x: Sequence[Tensor],
+        gt_instances: InstanceList,
+        batch_data_samples: SampleList,
+    ) -> dict[str, Tensor]:
+        """Annotated people, compared with scenes."""
+        stage = self.num_stages - 1
+        rois = bbox2roi([get_box_tensor(gt.bboxes) for gt in gt_instances])
+        person_ids = torch.cat([gt.person_ids for gt in gt_instances])
+        everybody = torch.arange(len(rois), device=rois.device)
+        with self._identities(stage, len(rois), everybody, person_ids):
+            people = self.embed(self.roi_maps(stage, x, rois)).embeddings
+        return self.gallery_filter.loss(
+            x,
+            people,
+            person_ids,
+            [len(gt) for gt in gt_instances],
+            [int(sample.img_id) for sample in batch_data_samples],
+        )
 
     def _needs_ious(self) -> bool:
         heads = [self.reid_head]

@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import nn
 
+from ..layers.proto_norm import has_proto_norm
 from ..memories import CircularQueue
 
 # The first is the default.
@@ -93,6 +94,23 @@ def check_stages(head: nn.Module) -> None:
                 'shallow, whose embedding is combined with a unit vector'
             )
         _check_shallow(head)
+    if head.gallery_filter is not None:
+        _check_filter(head)
+
+
+def _check_filter(head: nn.Module) -> None:
+    if head.shallow is not None:
+        raise ValueError(
+            'SearchRoIHead: gallery_filter gates scenes by the embedding of '
+            'reid_head, but with shallow people are searched by another one; '
+            'use one of both'
+        )
+    if has_proto_norm([head.gallery_filter]):
+        raise ValueError(
+            'SearchRoIHead: ProtoNorm counts people, but gallery_filter '
+            'projects scenes; give it a shared_head and projection with '
+            'batch norm'
+        )
 
 
 def _check_test_cfg(cfg: dict) -> None:

@@ -17,6 +17,7 @@ from .identity import (
     with_margin,
 )
 from .pcnet import distance_loss, pcnet_triplet_loss
+from .scenes import nt_xent, scene_pairs
 
 __all__ = [
     'angular_margin',
@@ -24,10 +25,12 @@ __all__ = [
     'distance_loss',
     'hard_negative_loss',
     'memory_cross_entropy',
+    'nt_xent',
     'oim_loss',
     'pcnet_triplet_loss',
     'person_logits',
     'prototype_density',
+    'scene_pairs',
     'soft_label_loss',
     'softmax_focal_loss',
     'with_margin',
