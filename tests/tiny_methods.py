@@ -82,6 +82,22 @@ def _oimnetpp() -> ConfigDict:
     return model
 
 
+def _seqnext() -> ConfigDict:
+    # Past scenes are drawn at random, by every process its own.
+    return _two_stage(
+        2,
+        bbox_head=dict(
+            classifier=dict(type='mmps.LinearClassifier', one_logit=True),
+            reg_norm=False,
+        ),
+        reid_head=dict(
+            memory=dict(unfilled='mask'),
+            loss_reid=dict(type='mmps.OIMLoss', mean_over='people'),
+        ),
+        gallery_filter=dict(type='mmps.GalleryFilter', pool_size=8),
+    )
+
+
 def _ugas() -> ConfigDict:
     return shallow_neck(
         _two_stage(
@@ -192,6 +208,7 @@ TINY_METHODS: dict[str, Callable[[], ConfigDict]] = {
         ),
     ),
     'oimnetpp': _oimnetpp,
+    'seqnext-gfn': _seqnext,
     'ugas': _ugas,
     'pcnet': tiny_pcnet,
 }

@@ -4,6 +4,7 @@ from torch import Tensor, nn
 
 from mmps.registry import MODELS
 
+from ..utils import samples_per_process
 from .functional import nt_xent
 
 
@@ -11,7 +12,8 @@ from .functional import nt_xent
 class NTXentLoss(nn.Module):
     """Mean of :func:`nt_xent` over all positive pairs.
 
-    No positive pair at all gives a zero that is tied to the graph.
+    With several processes over those of all. No positive pair at all gives a
+    zero that is tied to the graph.
 
     Source: Jaffe and Zakhor, "Gallery Filter Network for Person Search"
     (GFN), WACV 2023, eq. 4.
@@ -49,5 +51,5 @@ class NTXentLoss(nn.Module):
             () loss, at least float32.
         """
         losses = nt_xent(similarities / self.temperature, positive, negative)
-        count = positive.sum().clamp(min=1)
-        return self.loss_weight * losses.sum() / count
+        divisor = samples_per_process(positive.sum(), similarities)
+        return self.loss_weight * losses.sum() / divisor

@@ -81,22 +81,26 @@ class SceneMemory(nn.Module):
 
     @torch.no_grad()
     def draw(
-        self, person_ids: Tensor, owners: Tensor, frame_ids: Tensor
+        self,
+        person_ids: Tensor,
+        owners: Tensor,
+        frame_ids: Tensor,
+        num_people: int,
     ) -> SceneSample:
         """Draw scenes that have to do with people of a batch.
 
-        For as many labelled people, drawn without repetition, as the batch
-        has scenes: one other scene with the person, and one without, but
+        For some labelled people, drawn without repetition: one other scene with the person, and one without, but
         with another labelled person of the own scene, which is hard to tell
         from it. No scene is drawn twice.
 
         Args:
             person_ids: (Q,) of the batch's people, -1 for unlabelled ones.
             owners: (Q,) index of the scene of each.
-            frame_ids: (I,) of the batch's scenes.
+            frame_ids: (I,) of the batch's scenes, which are not drawn.
+            num_people: For how many, published is the number of scenes.
 
         Returns:
-            2 I scenes; half of them, those with the people, come first.
+            Up to 2 ``num_people`` scenes; those with the people come first.
         """
         held = self.person_ids[:-1]
         usable = (self.frames[:-1] >= 0) & ~torch.isin(
@@ -107,7 +111,7 @@ class SceneMemory(nn.Module):
         first = labelled & ~same.tril(-1).any(1)
         drawn = torch.rand(len(person_ids), device=person_ids.device)
         drawn = torch.where(first, drawn, -1.0)
-        count = min(len(frame_ids), len(person_ids))
+        count = min(num_people, len(person_ids))
         chosen, picks = drawn.topk(count)
         # (S, Q): whether a stored scene has a person of the batch.
         has = (held[:, :, None] == person_ids).any(1) & labelled

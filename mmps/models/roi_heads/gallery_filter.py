@@ -1,7 +1,10 @@
 """The gallery filter: whether a person is likely to be in a scene at all."""
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
+from mmengine.dist import get_rank
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
@@ -9,6 +12,7 @@ from mmps.registry import MODELS
 
 from ..losses.functional import scene_pairs
 from ..memories.scene_memory import NOBODY, SceneSample
+from ..utils import gather_samples
 
 
 @MODELS.register_module()
@@ -23,6 +27,9 @@ class GalleryFilter(BaseModule):
     close and others not; at test the sigmoid of the cosine is a factor of
     the similarities of a frame's people, and frames far away need no
     detection.
+
+    People of every process are compared with the scenes of all; batch
+    statistics are of each process, as of other batch norms.
 
     Source: Jaffe and Zakhor, "Gallery Filter Network for Person Search"
     (GFN), WACV 2023, section 3.3, the combined form.
@@ -163,25 +170,31 @@ class GalleryFilter(BaseModule):
         counts: list[int],
         frame_ids: list[int],
     ) -> Tensor:
-        numbers = torch.tensor(counts, device=scenes.device)
-        batch = torch.arange(len(counts), device=scenes.device)
-        owners = batch.repeat_interleave(numbers, output_size=len(people))
-        valid = torch.ones_like(batch, dtype=torch.bool)
+        batch = _gather(scenes, person_ids, counts, frame_ids)
+        scenes, ids, owners = batch.scenes, batch.person_ids, batch.owners
+        valid = torch.ones_like(batch.frames, dtype=torch.bool)
+        rows = batch.first + torch.arange(len(people), device=ids.device)
         if self.memory is not None:
-            frames = torch.tensor(frame_ids, device=scenes.device)
-            drawn = self.memory.draw(person_ids, owners, frames)
-            self._keep(frames, scenes, people, person_ids, numbers)
+            drawn = self.memory.draw(
+                person_ids, owners[rows], batch.frames, len(counts)
+            )
+            self._keep(batch.own, people, person_ids)
             past = _flat(drawn, len(scenes))
+            past_rows = torch.arange(len(past[1]), device=ids.device)
+            rows = torch.cat((rows, len(ids) + past_rows))
             scenes = torch.cat((scenes, drawn.scenes.to(scenes)))
             valid = torch.cat((valid, drawn.valid))
             people = torch.cat((people, past[0].to(people)))
-            person_ids = torch.cat((person_ids, past[1]))
+            ids = torch.cat((ids, past[1]))
             owners = torch.cat((owners, past[2]))
-        positive, negative = scene_pairs(person_ids, owners, len(scenes))
+        positive, negative = scene_pairs(ids, owners, len(scenes))
+        owners = owners[rows]
         counted = valid[:, None] & (owners >= 0)
         similarities = self._similarities(people, owners, scenes, counted)
         return self.loss_scene(
-            similarities, positive & counted, negative & counted
+            similarities,
+            positive[:, rows] & counted,
+            negative[:, rows] & counted,
         )
 
     def _similarities(
@@ -220,12 +233,11 @@ class GalleryFilter(BaseModule):
 
     def _keep(
         self,
-        frames: Tensor,
-        scenes: Tensor,
+        own: tuple[Tensor, Tensor, Tensor],
         people: Tensor,
         person_ids: Tensor,
-        numbers: Tensor,
     ) -> None:
+        frames, scenes, numbers = own
         places = torch.arange(
             self.memory.people_per_scene, device=people.device
         )
@@ -241,6 +253,52 @@ class GalleryFilter(BaseModule):
             people[rows] * there[:, :, None],
             torch.where(there, person_ids[rows], NOBODY),
         )
+
+
+class _Batch(NamedTuple):
+    """The scenes of all processes.
+
+    Attributes:
+        scenes: (I, D), with gradients.
+        frames: (I,) their frames' indices.
+        person_ids: (Q,) of everybody in them.
+        owners: (Q,) the scene of each.
+        first: () index of this process's first person.
+        own: Frames, scenes and numbers of people of this process.
+    """
+
+    scenes: Tensor
+    frames: Tensor
+    person_ids: Tensor
+    owners: Tensor
+    first: Tensor
+    own: tuple[Tensor, Tensor, Tensor]
+
+
+def _gather(
+    scenes: Tensor,
+    person_ids: Tensor,
+    counts: list[int],
+    frame_ids: list[int],
+) -> _Batch:
+    # Numbers of frames are small enough to be exact in single precision.
+    rank = get_rank()
+    frames = torch.tensor(frame_ids, device=scenes.device)
+    numbers = torch.tensor(counts, device=scenes.device)
+    tags = torch.stack((torch.full_like(frames, rank), frames), 1)
+    x, every = gather_samples(
+        torch.cat((scenes, tags.to(scenes)), 1), numbers
+    )
+    _, ids = gather_samples(scenes.new_zeros(len(person_ids), 1), person_ids)
+    places = torch.arange(len(x), device=scenes.device)
+    return _Batch(
+        x[:, :-2],
+        x[:, -1].detach().long(),
+        ids,
+        places.repeat_interleave(every, output_size=len(ids)),
+        (every * (x[:, -2].detach() < rank)).sum(),
+        (frames, scenes, numbers),
+    )
 
 
 def _flat(drawn: SceneSample, first: int) -> tuple[Tensor, Tensor, Tensor]:

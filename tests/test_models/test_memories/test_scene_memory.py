@@ -85,7 +85,7 @@ def test_draws_a_scene_with_the_person_and_one_that_is_hard_to_tell():
     seen = set()
     for seed in range(60):
         torch.manual_seed(seed)
-        drawn = table.draw(ids, owners, frames)
+        drawn = table.draw(ids, owners, frames, 2)
         assert drawn.scenes.shape == (4, D)
         assert drawn.people.shape == (4, P, D)
         rows = [
@@ -120,6 +120,7 @@ def test_nobody_labelled_draws_nothing(ids):
         torch.tensor(ids, dtype=torch.long),
         torch.zeros(len(ids), dtype=torch.long),
         torch.tensor([5, 6]),
+        2,
     )
     assert not drawn.valid.any()
 
