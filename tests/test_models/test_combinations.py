@@ -28,7 +28,7 @@ TWO_LEVELS = dict(
 )
 CHOICES = {
     'head': ['plain', 'sequential'],
-    'classifier': ['Linear', 'Norm', 'PixelNorm', 'Memory'],
+    'classifier': ['Linear', 'one logit', 'Norm', 'PixelNorm', 'Memory'],
     'decomposition': [
         'SharedPooling',
         'FlattenDecomposition',
@@ -47,6 +47,7 @@ CHOICES = {
     'queue': ['circular', 'selective', 'none'],
     'background': [False, True],
     'shallow': [None, 'SFM', 'SFM+SD', 'SFM+SD map'],
+    'filter': [None, 'GalleryFilter'],
 }  # fmt: skip
 NAMES = list(CHOICES)
 PLAIN = dict(
@@ -54,6 +55,7 @@ PLAIN = dict(
     pooling='Max', attention=None, projection='one level', norm='BN',
     loss='OIM', regression='SmoothL1', update='MomentumUpdate',
     queue='circular', background=False, shallow=None,
+    filter=None,
 )  # fmt: skip
 
 
@@ -70,6 +72,10 @@ def refused(c):
         return 'comes after the projection, but UncertaintyGuidance'
     if c['queue'] == 'selective' and 'SD' in (c['shallow'] or ''):
         return 'loss_distill .* SelectiveRefreshQueue'
+    if c['filter'] and c['shallow']:
+        return 'gallery_filter gates scenes .* with shallow'
+    if c['filter'] and c['norm'] != 'BN':
+        return 'ProtoNorm counts people, but gallery_filter'
     return None
 
 
@@ -157,6 +163,10 @@ def config(c):
         decomposition=dict(type=f'mmps.{c["decomposition"]}'),
         classifier=dict(type=f'mmps.{c["classifier"]}Classifier'),
     )
+    if c['classifier'] == 'one logit':
+        bbox_head['classifier'] = dict(
+            type='mmps.LinearClassifier', one_logit=True
+        )
     if c['classifier'] == 'Memory':
         bbox_head['loss_cls'] = dict(type='mmps.SoftmaxFocalLoss')
     if c['regression'] == 'IRR':
@@ -174,6 +184,10 @@ def config(c):
         if 'map' in c['shallow']:
             branch['roi_extractor']['featmap_strides'] = [8]
         roi_head['shallow'] = branch
+    if c['filter']:
+        roi_head['gallery_filter'] = dict(
+            pool_size=8, memory=dict(num_scenes=4)
+        )
     stages = 2 if c['head'] == 'sequential' else 1
     model = tiny_two_stage(stages, **roi_head)
     if 'layer4' in c['norm']:
@@ -252,6 +266,8 @@ INVALID = [
     dict(pooling='PGA', projection='attenuated'),
     dict(pooling='NormAttention', projection='Gaussian'),
     dict(queue='selective', shallow='SFM+SD'),
+    dict(filter='GalleryFilter', shallow='SFM'),
+    dict(filter='GalleryFilter', norm='ProtoNorm'),
 ]
 
 

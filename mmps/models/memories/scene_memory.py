@@ -89,9 +89,10 @@ class SceneMemory(nn.Module):
     ) -> SceneSample:
         """Draw scenes that have to do with people of a batch.
 
-        For some labelled people, drawn without repetition: one other scene with the person, and one without, but
-        with another labelled person of the own scene, which is hard to tell
-        from it. No scene is drawn twice.
+        For some labelled people, drawn without repetition: one other scene
+        with the person, and one without, but with another labelled person of
+        the own scene, which is hard to tell from it. No scene is drawn
+        twice.
 
         Args:
             person_ids: (Q,) of the batch's people, -1 for unlabelled ones.

@@ -286,9 +286,7 @@ def _gather(
     frames = torch.tensor(frame_ids, device=scenes.device)
     numbers = torch.tensor(counts, device=scenes.device)
     tags = torch.stack((torch.full_like(frames, rank), frames), 1)
-    x, every = gather_samples(
-        torch.cat((scenes, tags.to(scenes)), 1), numbers
-    )
+    x, every = gather_samples(torch.cat((scenes, tags.to(scenes)), 1), numbers)
     _, ids = gather_samples(scenes.new_zeros(len(person_ids), 1), person_ids)
     places = torch.arange(len(x), device=scenes.device)
     return _Batch(

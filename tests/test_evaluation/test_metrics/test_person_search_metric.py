@@ -13,11 +13,13 @@ from mmengine.logging import MMLogger
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from mmengine.structures import InstanceData
+from scene_problems import with_scenes
 from torch.utils.data import DataLoader
 
 from mmps.evaluation import PersonSearchMetric
 from mmps.evaluation.functional import (
     ContextMatching,
+    SceneFiltering,
     SearchSettings,
     describe_protocol,
     evaluate_detection,
@@ -154,6 +156,34 @@ def test_cbgm(truth, preds, cbgm, settings):
     metrics = evaluate(truth, to_samples(truth, preds), cbgm=cbgm)
     result = evaluate_search(truth, preds, cbgm=settings)['regular']
     assert metrics['person_search/mAP'] == pytest.approx(result.mean_ap)
+
+
+@pytest.mark.parametrize('thr', [0.0, 0.45])
+def test_scenes_travel_in_the_samples(truth, preds, tmp_path, thr):
+    preds = with_scenes(preds, truth)
+    samples = to_samples(truth, preds)
+    for i, sample in enumerate(samples):
+        sample.scene_embedding = torch.tensor(preds.scene_embeddings[i])
+        if 'query_instances' in sample:
+            queries = sample.query_instances
+            queries.scene_filters = torch.tensor(preds.query_scene_filters)[
+                queries.query_indices
+            ]
+    path = tmp_path / 'preds.npz'
+    settings = dict(scene_filter=dict(thr=thr))
+    metrics = evaluate(truth, samples, outfile=str(path), **settings)
+    wanted = evaluate_search(truth, preds, scenes=SceneFiltering(thr))
+    assert metrics['person_search/mAP'] == wanted['regular'].mean_ap
+    stored = SearchPredictions.load(path)
+    for name in ('scene_embeddings', 'query_scene_filters'):
+        np.testing.assert_array_equal(
+            getattr(stored, name), getattr(preds, name)
+        )
+    # They need not be used, and have to be there if they are to be.
+    plain = evaluate(truth, samples)
+    assert plain == evaluate(truth, to_samples(truth, preds))
+    with pytest.raises(ValueError, match='no scene_embeddings'):
+        evaluate(truth, to_samples(truth, preds), **settings)
 
 
 def test_outfile_gives_the_same_figures(truth, preds, tmp_path):

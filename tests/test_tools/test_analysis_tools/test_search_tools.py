@@ -8,14 +8,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from scene_problems import with_scenes
 
 from mmps.evaluation.functional import (
     ContextMatching,
+    SceneFiltering,
+    SearchSettings,
     evaluate_detection,
     evaluate_search,
+    format_thresholds,
     metrics_of,
     results_to_dict,
     sample_gallery,
+    scene_thresholds,
 )
 from mmps.results.comparison import compare_results
 from mmps.results.result_file import read_results
@@ -138,6 +143,35 @@ def test_eval_search(place):
     assert_close(figures, results_to_dict(results, detection))
     assert f'{100 * figures["mAP"]:.2f}' in table
     assert 'detection score >= 0.5' in table
+
+
+@pytest.mark.parametrize('thr', [0.0, 0.45])
+def test_eval_search_with_a_gallery_filter(place, thr):
+    preds = with_scenes(place.preds, place.truth)
+    order = np.random.default_rng(0).permutation(place.truth.num_frames)
+    reorder_frames(preds, order).save(place.file)
+    out = place.root / 'figures.json'
+    options = ['--scene-thr', thr] if thr else ['--scene-filter']
+    code, table, err = place.run(
+        'eval_search.py', place.file, *options, '--scene-report', 0, 0.5,
+        '--out-json', out,
+    )  # fmt: skip
+    assert (code, err) == (0, '')
+    scenes = SceneFiltering(thr)
+    results = evaluate_search(place.truth, preds, scenes=scenes)
+    detection = evaluate_detection(place.truth, preds)
+    assert_close(
+        json.loads(out.read_text()), results_to_dict(results, detection)
+    )
+    settings = SearchSettings(scene_filter=scenes)
+    rows = scene_thresholds(place.truth, preds, settings, (0.0, 0.5))
+    assert format_thresholds(rows) in table
+
+
+def test_eval_search_without_scenes(place):
+    code, _, err = place.run('eval_search.py', place.file, '--scene-filter')
+    assert code == 2
+    assert 'no scene_embeddings; expected those of a model with' in err
 
 
 def test_eval_search_options(place):
