@@ -13,6 +13,8 @@ _HOMES = {
     'Match': 'searching',
     'PersonModel': 'person_model',
     'PersonSearcher': 'person_searcher',
+    'SceneIndex': 'scene_index',
+    'SceneSearchResult': 'scene_index',
     'SearchResult': 'searching',
     'get_model': 'shipped_models',
     'list_models': 'shipped_models',

@@ -245,6 +245,65 @@ class PersonModel:
         box = np.array([[left, top, left + width, top + height]])
         return self.find(frame, box)[1][0]
 
+    @property
+    def has_scenes(self) -> bool:
+        """Whether it embeds whole pictures (a gallery filter)."""
+        head = getattr(self.model, 'roi_head', None)
+        return getattr(head, 'gallery_filter', None) is not None
+
+    @torch.inference_mode()
+    def embed_scenes(self, images: Sequence[np.ndarray]) -> np.ndarray:
+        """Embed pictures as a whole, without looking for people.
+
+        Args:
+            images: (H, W, 3) uint8 BGR each, of any size.
+
+        Returns:
+            (n, S) float32.
+
+        Raises:
+            UsageError: The model has no gallery filter.
+        """
+        self._check_scenes()
+        scenes = []
+        for image in images:
+            batch = pseudo_collate([self.prepare(image)])
+            batch = self.model.data_preprocessor(batch)
+            x = self.model.extract_feat(batch['inputs'])
+            scenes += to_host(self.model.roi_head.gallery_filter(x))
+        return np.concatenate(scenes)
+
+    @torch.inference_mode()
+    def scene_filter(
+        self, image: np.ndarray, box: Sequence | np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What tells in which scenes a person is likely to be.
+
+        Args:
+            image: (H, W, 3) uint8 BGR.
+            box: (4,) xyxy of the person.
+
+        Returns:
+            (3, S) for :func:`~mmps.structures.scene_scores`, and the (D,)
+            embedding of the person.
+
+        Raises:
+            UsageError: The model has no gallery filter.
+        """
+        self._check_scenes()
+        batch = pseudo_collate([self.prepare(image, np.asarray(box)[None])])
+        (sample,) = self.model.test_step(batch)
+        queries = sample.query_instances
+        filters, vectors = to_host(queries.scene_filters, queries.embeddings)
+        return filters[0], vectors[0]
+
+    def _check_scenes(self) -> None:
+        if not self.has_scenes:
+            raise UsageError(
+                f'{self.name}: the model has no gallery_filter, which embeds '
+                'scenes; configs/seqnext has models with one'
+            )
+
     def _unpack(self, sample: Any) -> tuple[Detections, np.ndarray]:
         found = sample.pred_instances
         queries = sample.get('query_instances')

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from mmengine.config import Config
 
+from mmps.datasets.errors import BadImageError
 from mmps.gallery import (
     BaseGallery,
     Filters,
@@ -24,13 +25,16 @@ from .context_search import match_context
 from .frame_sources import (
     InputOptions,
     Inputs,
+    Picture,
     expand_inputs,
     read_frame,
     read_picture,
 )
 from .indexing import Indexer, IndexReport, Progress
 from .person_model import Detections, PersonModel
+from .scene_index import SceneIndex, SceneSearchResult, by_product
 from .searching import (
+    RERANKED,
     Match,
     SearchResult,
     mean_direction,
@@ -266,6 +270,120 @@ class PersonSearcher:
             return result_of(self.gallery, ids, similarities, k, threshold)
 
         return with_retries(search)
+
+    def index_scenes(
+        self,
+        inputs: Inputs | Sequence[Inputs],
+        options: InputOptions | None = None,
+        scenes: SceneIndex | None = None,
+    ) -> SceneIndex:
+        """Embed pictures as a whole, without looking for people.
+
+        Args:
+            inputs: Pictures, folders, data sets; no videos.
+            options: Names, cameras, times.
+            scenes: An index to add to. Defaults to None, a new one.
+
+        Returns:
+            The index; save it with :meth:`SceneIndex.save`.
+
+        Raises:
+            UsageError: The model has no gallery filter, another model made
+                the index, or an input is a video or does not exist.
+        """
+        index = self._check_scenes(
+            scenes or SceneIndex(self.model.weights_hash)
+        )
+        there, names, vectors = set(index.names), [], []
+        for item in expand_inputs(inputs, self._with_root(options)):
+            if not isinstance(item, Picture):
+                raise UsageError(f'{item.path}: scenes are of pictures')
+            if item.frame.name in there:
+                continue
+            try:
+                vectors.append(
+                    self.model.embed_scenes([read_picture(item.path)])
+                )
+                names.append(item.frame.name)
+            except BadImageError as err:
+                index.bad.append(str(err))
+        if not names:
+            return index
+        return index.extended(names, np.concatenate(vectors))
+
+    def search_scenes(
+        self,
+        image: Image,
+        box: Sequence,
+        scenes: SceneIndex,
+        scene_thr: float = 0.5,
+        k: int = 20,
+        filters: Filters | None = None,
+        threshold: float | None = None,
+    ) -> SceneSearchResult:
+        """Find a person again, looking for people in likely pictures only.
+
+        Pictures of the index with a lower score for this person than
+        ``scene_thr`` are left out. In the others people are detected, unless
+        the gallery has them from a search before, and stay in the gallery.
+        The best :data:`~mmps.apis.searching.RERANKED` answers are put into
+        the order of similarity times score (GFN).
+
+        Args:
+            image: Picture of the person.
+            box: (4,) xyxy of the person.
+            scenes: Of :meth:`index_scenes`.
+            scene_thr: 0 to 1, scores are between 0.27 and 0.73. Defaults to
+                0.5.
+            k: Answers. Defaults to 20.
+            filters: Which rows to look at. Defaults to None, all.
+            threshold: See :func:`search_gallery`.
+
+        Returns:
+            The best matches, and what was saved.
+
+        Raises:
+            UsageError: The model has no gallery filter, or another model
+                made the index.
+        """
+        self._check_scenes(scenes)
+        pixels = _load(image)
+        (checked,) = check_boxes([box], pixels)
+        scene_filter, vector = self.model.scene_filter(pixels, checked)
+        scores = scenes.scores(scene_filter)
+        filters = self._without_queries(filters or Filters(), [image])
+        own = np.isin(scenes.names, list(filters.exclude_frames))
+        likely = (scores >= scene_thr) & ~own
+        names = np.asarray(scenes.names)
+        report = IndexReport()
+        if likely.any():
+            root = self.gallery.root or ''
+            paths = [os.path.join(root, name) for name in names[likely]]
+            report = self.index(paths)
+        left_out = [*filters.exclude_frames, *names[~likely].tolist()]
+        result = self.search_embeddings(
+            vector[None],
+            max(k, RERANKED),
+            Filters(**{**filters.__dict__, 'exclude_frames': left_out}),
+            threshold=threshold,
+        )
+        return SceneSearchResult(
+            by_product(result, scenes, scores, k),
+            result.threshold,
+            num_frames=int((~own).sum()),
+            num_likely=int(likely.sum()),
+            num_detected=report.frames,
+        )
+
+    def _check_scenes(self, scenes: SceneIndex) -> SceneIndex:
+        if not self.model.has_scenes:
+            self.model.embed_scenes([])
+        if scenes.model_hash != self.model.weights_hash:
+            raise UsageError(
+                'the index of scenes is of another model; make it anew '
+                '(index_scenes)'
+            )
+        return scenes
 
     def search_embeddings(
         self, embeddings: np.ndarray, *args: Any, **kwargs: Any

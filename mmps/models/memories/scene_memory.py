@@ -183,23 +183,23 @@ class SceneMemory(nn.Module):
         # Ids are small enough to be exact as numbers of single precision.
         parts = (scenes.float(), people.float().flatten(1), person_ids.float())
         x, frames = gather_samples(torch.cat(parts, 1), frame_ids)
-        scenes, people, person_ids = x.split(
-            [part.size(1) for part in parts], 1
-        )
-        person_ids = person_ids.long()
+        person_ids = x[:, -self.people_per_scene :].long()
         places = frames % self.num_scenes
         keep = (person_ids != NOBODY).any(1) & x.isfinite().all(1)
         later = (places[:, None] == places) & keep
         keep = keep & ~later.triu(1).any(1)
+        # The last row takes what is not kept, always the same.
         places = torch.where(keep, places, self.num_scenes)
+        x = torch.where(keep[:, None], x, 0.0)
+        scenes, people, _ = x.split([part.size(1) for part in parts], 1)
         self.frames[places] = torch.where(keep, frames, -1)
         self.scenes[places] = scenes.to(self.scenes.dtype)
         self.people[places] = people.unflatten(
             1, (self.people_per_scene, self.embed_dims)
         ).to(self.people.dtype)
-        self.person_ids[places] = person_ids
-        # The last row takes what is not kept.
-        self.person_ids[-1] = NOBODY
+        self.person_ids[places] = torch.where(
+            keep[:, None], person_ids, NOBODY
+        )
 
     def extra_repr(self) -> str:
         """Options shown by ``print``."""

@@ -283,8 +283,8 @@ def _gather(
 ) -> _Batch:
     # Numbers of frames are small enough to be exact in single precision.
     rank = get_rank()
-    frames = torch.tensor(frame_ids, device=scenes.device)
-    numbers = torch.tensor(counts, device=scenes.device)
+    frames = _filled(frame_ids, person_ids)
+    numbers = _filled(counts, person_ids)
     tags = torch.stack((torch.full_like(frames, rank), frames), 1)
     x, every = gather_samples(torch.cat((scenes, tags.to(scenes)), 1), numbers)
     _, ids = gather_samples(scenes.new_zeros(len(person_ids), 1), person_ids)
@@ -297,6 +297,11 @@ def _gather(
         (every * (x[:, -2].detach() < rank)).sum(),
         (frames, scenes, numbers),
     )
+
+
+def _filled(values: list[int], like: Tensor) -> Tensor:
+    # Numbers that kernels are called with: a copy would have to be waited for.
+    return torch.stack([like.new_full((), value) for value in values])
 
 
 def _flat(drawn: SceneSample, first: int) -> tuple[Tensor, Tensor, Tensor]:

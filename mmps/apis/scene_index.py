@@ -1,0 +1,154 @@
+"""An index of whole pictures, and a search that detects people only then."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from mmps.structures import scene_scores
+from mmps.structures.array_checks import check_finite, names_list, numbers
+from mmps.structures.npz import read_npz
+from mmps.utils.errors import UsageError
+from mmps.utils.files import write_whole
+
+from .searching import SearchResult
+
+_FIELDS = ('names', 'embeddings', 'model_hash')
+
+
+@dataclass
+class SceneIndex:
+    """Embeddings of pictures as a whole (GFN), beside a gallery of people.
+
+    To make one takes the backbone and the filter's last stage; people are
+    looked for once a query asks for a picture.
+
+    Args:
+        model_hash: Of the model that made it.
+        names: Of the pictures, as a gallery has them. Defaults to none.
+        embeddings: (n, S) float32. Defaults to none.
+        bad: Files that could not be used, and why.
+
+    Raises:
+        ValueError: Lengths or values are wrong.
+    """
+
+    model_hash: str
+    names: list[str] = field(default_factory=list)
+    embeddings: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    bad: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.names = names_list(self.names) if len(self.names) else []
+        self.embeddings = numbers(
+            'embeddings',
+            self.embeddings,
+            (len(self.names), None),
+            np.float32,
+            floating=True,
+        )
+        check_finite('embeddings', self.embeddings)
+
+    def __len__(self) -> int:
+        """Number of pictures."""
+        return len(self.names)
+
+    def extended(
+        self, names: Sequence[str], embeddings: np.ndarray
+    ) -> 'SceneIndex':
+        """The index with more pictures.
+
+        Args:
+            names: Of the new pictures.
+            embeddings: (m, S).
+        """
+        if len(self):
+            embeddings = np.concatenate((self.embeddings, embeddings))
+        return SceneIndex(
+            self.model_hash, [*self.names, *names], embeddings, self.bad
+        )
+
+    def scores(self, scene_filter: np.ndarray) -> np.ndarray:
+        """(n,) how likely a person is to be in every picture.
+
+        Args:
+            scene_filter: (3, S), see :meth:`PersonModel.scene_filter`.
+        """
+        if not len(self):
+            return np.zeros(0)
+        return scene_scores(scene_filter[None], self.embeddings)[0]
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write it to one ``.npz`` without pickle, whole or not at all.
+
+        Args:
+            path: Where to write.
+        """
+        arrays = dict(
+            names=np.asarray(self.names, np.str_),
+            embeddings=self.embeddings,
+            model_hash=np.asarray(self.model_hash),
+        )
+        write_whole(Path(path), lambda file: np.savez(file, **arrays))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> 'SceneIndex':
+        """Read and check what :meth:`save` wrote.
+
+        Args:
+            path: The file.
+
+        Raises:
+            UsageError: It is missing, damaged or something else.
+        """
+        try:
+            with Path(path).open('rb') as file:
+                arrays = read_npz(file, _FIELDS)
+            return cls(
+                str(arrays['model_hash']),
+                arrays['names'].tolist(),
+                arrays['embeddings'],
+            )
+        except (OSError, ValueError) as err:
+            raise UsageError(f'{path}: no index of scenes: {err}') from err
+
+
+@dataclass
+class SceneSearchResult(SearchResult):
+    """Answers of a search that looked into likely pictures only.
+
+    ``similarity`` of the matches is that of the embeddings; their order is
+    by its product with the picture's score.
+
+    Args:
+        num_frames: Pictures of the index, without the query's own.
+        num_likely: Those that were searched.
+        num_detected: Those of them in which people had to be detected first.
+    """
+
+    num_frames: int = 0
+    num_likely: int = 0
+    num_detected: int = 0
+
+
+def by_product(
+    result: SearchResult, index: SceneIndex, scores: np.ndarray, k: int
+) -> list:
+    """The first k matches by similarity times the score of their picture.
+
+    Matches in pictures that the index does not have are left out.
+
+    Args:
+        result: Of the gallery, with more matches than are asked for.
+        index: Of the pictures.
+        scores: (n,) of them.
+        k: Answers.
+    """
+    of_frame = dict(zip(index.names, scores.tolist()))
+    matches = sorted(
+        (m for m in result.matches if m.frame.name in of_frame),
+        key=lambda match: -match.similarity * of_frame[match.frame.name],
+    )
+    return matches[:k]
