@@ -148,13 +148,14 @@ def test_given_boxes(query, num):
     'kind',
     [
         'ugas/ugas-seqnet',
+        'seqnext/seqnext-gfn',
         'pcnet/pcnet-multi',
         'pcnet/pcnet-light as released',
         'pyramid',
     ],
 )
 def test_other_methods(kind, tmp_path):
-    """Two stages and a shallow branch; several anchors; several levels."""
+    """Two stages, a shallow branch, a filter; several anchors and levels."""
     exported = Exported(kind, tmp_path)
     assert {n.domain for n in all_nodes(exported.graph)} == {''}
     images = pictures(3, SIZE)

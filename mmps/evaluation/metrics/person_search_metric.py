@@ -116,7 +116,8 @@ class PersonSearchMetric(BaseMetric):
                     'PersonSearchMetric: pred_instances has no embeddings; '
                     'expected the predictions of a person-search model'
                 )
-            fields = [pred[key] for key in ('bboxes', 'scores', 'embeddings')]
+            fields = {k: pred[k] for k in ('bboxes', 'scores', 'embeddings')}
+            scenes = 'scene_embedding' in sample and self._needs_scenes
             queries = sample.get('query_instances')
             if queries is not None and len(queries['query_indices']):
                 if 'embeddings' not in queries:
@@ -124,13 +125,16 @@ class PersonSearchMetric(BaseMetric):
                         'PersonSearchMetric: query_instances of img_id '
                         f'{int(sample["img_id"])} has no embeddings'
                     )
-                names = ['query_indices', 'embeddings']
-                names += ['scene_filters'] * ('scene_filters' in queries)
-                fields += [queries[name] for name in names]
-            if 'scene_embedding' in sample:
-                fields.append(sample['scene_embedding'])
-            bboxes, scores, embeddings, *asked = to_host(*fields)
-            scene = asked.pop() if 'scene_embedding' in sample else None
+                fields['query_indices'] = queries['query_indices']
+                fields['query_embeddings'] = queries['embeddings']
+                if scenes:
+                    fields['query_scene_filters'] = queries['scene_filters']
+            if scenes:
+                fields['scene_embedding'] = sample['scene_embedding']
+            given = dict(zip(fields, to_host(*fields.values())))
+            bboxes, scores, embeddings = (
+                given.pop(k) for k in ('bboxes', 'scores', 'embeddings')
+            )
             keep = scores >= self.settings.score_thr
             # Embeddings are most of the memory; without a file only those
             # that will be searched are needed.
@@ -145,12 +149,14 @@ class PersonSearchMetric(BaseMetric):
                 searched=searched[keep],
                 embeddings=embeddings[searched],
                 query_indices=np.empty(0, dtype=np.int64),
-                scene_embedding=scene,
             )
-            if asked:
-                result['query_indices'], result['query_embeddings'] = asked[:2]
-                result['query_scene_filters'] = (asked[2:] or [None])[0]
+            result.update(given)
             self.results.append(result)
+
+    @property
+    def _needs_scenes(self) -> bool:
+        # They take as much memory as a detection in every frame.
+        return self.outfile is not None or bool(self.settings.scene_filter)
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Evaluate the whole test set.
@@ -250,7 +256,7 @@ def _scenes(
     frames: list[dict], truth: SearchGroundTruth
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
     """Embeddings of all frames and filters of all queries, or none."""
-    if any(frame['scene_embedding'] is None for frame in frames):
+    if any('scene_embedding' not in frame for frame in frames):
         return None, None
     scenes = np.stack([frame['scene_embedding'] for frame in frames])
     filters = np.zeros((truth.num_queries, 3, scenes.shape[1]), scenes.dtype)

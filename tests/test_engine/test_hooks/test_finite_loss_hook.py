@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from mmps.engine.hooks import FiniteLossHook
+from mmps.models.memories import SceneMemory
 
 from process_group import run_group
 from toy_search import ToySearch, make_runner
@@ -74,6 +75,27 @@ def test_skip_leaves_the_step_out(tmp_path, make_runner, toy_model):
     scalars = runner.message_hub.log_scalars
     assert len(scalars['train/loss']._log_history) == 3
     assert runner.message_hub.get_info('skipped_steps') == 1
+
+
+def test_a_table_of_scenes_waits_too(tmp_path, make_runner, toy_model):
+    table = toy_model.scenes = SceneMemory(2, 1, 3)
+    toy_model.spoil = {2: 'loss_reid'}
+    hook = FiniteLossHook('skip', max_skipped=1)
+    runner = make_runner(toy_model, tmp_path, [hook, 'ResumeHook'], steps=2)
+    loop, kept = runner.train_loop, []
+    run_iter = loop.run_iter
+
+    def step(batch):
+        number = torch.tensor([loop.iter])
+        ones = torch.ones(1, 1, 3)
+        table.update(number, ones[0], ones, number[None])
+        run_iter(batch)
+        kept.append(table.frames[:-1].tolist())
+
+    loop.run_iter = step
+    runner.train()
+    assert kept == [[0, -1], [0, -1]]
+    assert table.deferred is False
 
 
 def test_two_are_one_too_many(tmp_path, make_runner, toy_model):
