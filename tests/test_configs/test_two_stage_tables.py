@@ -33,6 +33,15 @@ ROWS = {
         f'{BBOX}.1.classifier {BBOX}.1.reg_norm {REID}.loss_reid.mean_over '
         f'{REID}.memory.unfilled {REID}.projection.embed_dims',
     ),
+    'seqnext/seqnext-gfn_r50_prw': (
+        'seqnext/seqnext_r50_prw',
+        'roi_head.gallery_filter',
+    ),
+    'seqnext/seqnext-release_r50_prw': (
+        'seqnext/seqnext-gfn_r50_prw',
+        'rpn_head.anchor_generator.type test_cfg.rcnn.score_thr '
+        'test_cfg.rcnn.before_last.score_thr roi_head.gallery_filter.memory',
+    ),
     'seqnext/seqnext_convnext-b_prw': (
         'seqnext/seqnext_r50_prw',
         'backbone roi_head.shared_head rpn_head.in_channels '
@@ -107,9 +116,6 @@ ROWS = {
         )
         for folder, keys in {
             'seqnet/seqnet': 'score_thr test_cfg.rcnn.before_last.score_thr',
-            'seqnext/seqnext': (
-                'score_thr test_cfg.rcnn.before_last.score_thr'
-            ),
             'nae/nae': 'score_thr',
             'nae/nae-plus': 'score_thr test_cfg.rcnn.unit_queries',
             'hoim/hoim': 'score_thr',

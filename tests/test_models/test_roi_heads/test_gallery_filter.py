@@ -1,5 +1,7 @@
 """Tests of the gallery filter, by itself and in a RoI head."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -256,3 +258,32 @@ def test_what_does_not_go_together_is_refused():
     config.roi_head.bbox_head.update(in_channels=32, roi_feat_size=8)
     with pytest.raises(ValueError, match='gallery_filter .* no shared_head'):
         build(config)
+
+
+def test_all_that_training_goes_on_from_is_in_the_state():
+    """Steps from stored state and random numbers are those without a stop."""
+
+    def step(model, number):
+        optimizer = torch.optim.SGD(model.parameters(), 1e-3)
+        inputs, samples = demo_search_samples((3, 2), seed=number)
+        for sample in samples:
+            sample.set_metainfo(dict(img_id=sample.img_id + number))
+        losses = model.loss(inputs, samples)
+        optimizer.zero_grad()
+        training_loss(losses).backward()
+        optimizer.step()
+        return losses['loss_scene'].item()
+
+    torch.manual_seed(0)
+    model = build(tiny(memory=dict(num_scenes=5))).train()
+    for number in range(3):
+        step(model, number)
+    stored = copy.deepcopy(model.state_dict())
+    generator = torch.get_rng_state()
+    want = [step(model, number) for number in (3, 4)]
+    other = build(tiny(memory=dict(num_scenes=5))).train()
+    other.load_state_dict(stored)
+    torch.set_rng_state(generator)
+    assert [step(other, number) for number in (3, 4)] == want
+    for name, value in model.state_dict().items():
+        assert torch.equal(other.state_dict()[name], value), name
