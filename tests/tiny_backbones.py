@@ -6,8 +6,6 @@ from mmengine.config import ConfigDict
 
 from mmps.testing import tiny_two_stage
 
-from tiny_methods import tiny_pcnet
-
 # Config of the whole backbone, and the channels of its stages.
 TINY_BACKBONES: dict[str, tuple[dict, tuple[int, ...]]] = {
     'ConvNeXt': (
@@ -80,12 +78,16 @@ def two_stage_on(name: str, num_stages: int = 1, **kwargs: Any) -> ConfigDict:
     return with_backbone(tiny_two_stage(num_stages, **kwargs), name)
 
 
-def pcnet_on(name: str) -> ConfigDict:
-    """A tiny PCNet on the stages of strides 8 and 16."""
+def one_stage_on(model: ConfigDict, name: str) -> ConfigDict:
+    """Put the stages of strides 8 and 16 below a tiny one-stage model.
+
+    Args:
+        model: Changed in place.
+        name: Of :data:`TINY_BACKBONES`.
+    """
     backbone, channels = TINY_BACKBONES[name]
-    model = tiny_pcnet()
     model.backbone = dict(backbone, num_stages=3, out_indices=(1, 2))
     model.neck.in_channels = list(channels[1:3])
     nms = dict(type='nms', iou_threshold=0.4)
-    model.test_cfg = dict(nms_pre=20, score_thr=0.0, nms=nms, max_per_img=5)
+    model.test_cfg.update(nms_pre=20, score_thr=0.0, nms=nms, max_per_img=5)
     return model

@@ -168,6 +168,56 @@ def tiny_pcnet() -> ConfigDict:
     )
 
 
+def tiny_alignps() -> ConfigDict:
+    """Config of an FCOS with AlignPS' neck and head, 16-d embeddings."""
+    return ConfigDict(
+        type='mmdet.FCOS',
+        data_preprocessor=dict(type='mmdet.DetDataPreprocessor'),
+        backbone=dict(tiny_two_stage().backbone, out_indices=(1, 2)),
+        neck=dict(
+            type='mmps.AlignedFeatureAggregation',
+            in_channels=[16, 32],
+            out_channels=16,
+            start_level=0,
+            num_outs=3,
+            num_outs_test=1,
+        ),
+        bbox_head=dict(
+            type='mmps.AlignPSHead',
+            in_channels=16,
+            feat_channels=16,
+            stacked_convs=1,
+            strides=[8, 16, 32],
+            regress_ranges=((-1, 1e8), (-2, -1), (-2, -1)),
+            norm_cfg=dict(type='GN', num_groups=4),
+            norm_on_bbox=True,
+            centerness_on_reg=True,
+            dcn_on_last_conv=True,
+            center_sampling=True,
+            conv_bias=True,
+            loss_cls=dict(type='mmdet.FocalLoss', use_sigmoid=True),
+            loss_bbox=dict(type='mmdet.GIoULoss'),
+            loss_centerness=dict(
+                type='mmdet.CrossEntropyLoss', use_sigmoid=True
+            ),
+            bbox_coder=dict(type='mmdet.DistancePointBBoxCoder'),
+            memory=dict(num_ids=6, queue_size=4),
+            loss_reid=dict(
+                type='mmps.OIMLoss',
+                temperature=1 / 15,
+                queue_temperature=0.1,
+                gamma=2.0,
+            ),
+            loss_tri=dict(type='mmps.BatchHardTripletLoss'),
+        ),
+        test_cfg=dict(
+            nms=dict(type='nms', iou_threshold=0.5),
+            max_per_img=10,
+            query_from='detections',
+        ),
+    )
+
+
 # Config builders by name; RoIs are not sampled but all taken, so that nothing
 # is random.
 TINY_METHODS: dict[str, Callable[[], ConfigDict]] = {
@@ -211,4 +261,5 @@ TINY_METHODS: dict[str, Callable[[], ConfigDict]] = {
     'seqnext-gfn': _seqnext,
     'ugas': _ugas,
     'pcnet': tiny_pcnet,
+    'alignps': tiny_alignps,
 }

@@ -11,6 +11,7 @@ from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import bbox2roi, cat_boxes, get_box_tensor
 from torch import Tensor, nn
 
+from mmps.models.dense_heads.dense_prediction import DenseOutputs, nearest
 from mmps.models.dense_heads.search_boxes import average_neighbours
 from mmps.models.roi_heads.final_boxes import probability
 
@@ -56,28 +57,38 @@ class SearchGraph(nn.Module):
 
 
 class OneStageGraph(SearchGraph):
-    """Of a single-stage detector with a :class:`PCNetHead`."""
+    """Of a single-stage detector with a :class:`DensePredictionMixin`."""
 
     def detect(self, x: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Neck levels to K boxes, scores, embeddings, and which are valid."""
+        head = self.model.bbox_head
+        outs = head(x)
+        (dense,) = head.dense_outputs(*outs)
+        found, scores, own, valid = self._find(outs, dense)
+        (embeddings,) = head.embed([own], [found], outs[2])
+        return found, scores, embeddings, valid
+
+    def _find(
+        self, outs: tuple, dense: DenseOutputs
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """K boxes, scores, features f', and which are valid."""
         head, cfg = self.model.bbox_head, self.model.bbox_head.test_cfg
-        scores, deltas, feats, _ = head(x)
-        (dense,) = head.dense_outputs(scores, deltas, feats)
         kept, _ = best_of_levels(
-            dense.scores[:, 0].split([s.numel() for s in scores]),
+            dense.scores[:, 0].split([s.numel() for s in outs[0]]),
             cfg.get('nms_pre', 1000),
         )
         boxes = head.decode(
             dense.priors[kept], dense.deltas[kept], self.sample.img_shape
         )
         scores = dense.scores[kept, 0]
-        chosen, valid = select(boxes, scores, cfg)
+        near = dense.confident[kept, 0]
+        # A score that is a product may be below the threshold.
+        chosen, valid = select(boxes, scores, {**cfg, 'score_thr': 0}, near)
         found = boxes[chosen]
         own = dense.feats[kept][chosen].float()
         threshold = cfg.get('average_iou_thr')
         if threshold is not None:
             # Only what is above the threshold of scores is a neighbour.
-            near = scores > cfg.get('score_thr', 0)
             own = average_neighbours(
                 own,
                 found,
@@ -87,17 +98,20 @@ class OneStageGraph(SearchGraph):
                 cfg.get('average_skip', 0),
                 near.sum(),
             )
-        found = head.to_given(found)
-        (embeddings,) = head.embed([own], [found], feats)
-        return found, scores[chosen], embeddings, valid
+        return head.to_given(found), scores[chosen], own, valid
 
     def embed(self, x: Sequence[Tensor], boxes: Tensor) -> Tensor:
         """Neck levels and (q, 4) boxes to (q, D) embeddings."""
         head = self.model.bbox_head
-        scores, deltas, feats, _ = head(x)
-        (dense,) = head.dense_outputs(scores, deltas, feats)
+        outs = head(x)
+        (dense,) = head.dense_outputs(*outs)
         own = head.own_of_boxes(boxes, dense, self.sample)[1]
-        return head.embed([own], [boxes], feats)[0]
+        if head.query_from_detections:
+            # Rows that are not valid repeat the first.
+            found, _, of_found, valid = self._find(outs, dense)
+            same = of_found[nearest(boxes, found)]
+            own = torch.where(valid.any(), same, own)
+        return head.embed([own], [boxes], outs[2])[0]
 
 
 class TwoStageGraph(SearchGraph):

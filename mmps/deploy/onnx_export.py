@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from mmps.models.dense_heads import PCNetHead
+from mmps.models.dense_heads import DensePredictionMixin
 from mmps.models.roi_heads import SearchRoIHead
 from mmps.utils.errors import UsageError
 from mmps.utils.files import write_whole
@@ -41,10 +41,11 @@ def build_graph(model: nn.Module, size: tuple[int, int]) -> SearchGraph:
     if min(size) < 32:
         raise UsageError(f'size: expected 32 or more, got {size}')
     head = getattr(model, 'roi_head', getattr(model, 'bbox_head', None))
-    if not isinstance(head, (PCNetHead, SearchRoIHead)):
+    if not isinstance(head, (DensePredictionMixin, SearchRoIHead)):
         raise UsageError(
             f'{type(model).__name__}: expected a single-stage detector with '
-            'a PCNetHead or a two-stage one with a SearchRoIHead'
+            'a PCNetHead or an AlignPSHead, or a two-stage one with a '
+            'SearchRoIHead'
         )
     if head.test_cfg.get('use_gt_boxes', False):
         raise UsageError(
@@ -53,7 +54,11 @@ def build_graph(model: nn.Module, size: tuple[int, int]) -> SearchGraph:
         )
     model = copy.deepcopy(model).cpu().float().eval()
     replace_layers(model)
-    kind = OneStageGraph if isinstance(head, PCNetHead) else TwoStageGraph
+    kind = (
+        OneStageGraph
+        if isinstance(head, DensePredictionMixin)
+        else TwoStageGraph
+    )
     return kind(model, tuple(size))
 
 

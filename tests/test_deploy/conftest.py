@@ -16,7 +16,7 @@ from mmps.utils.config import load_config
 
 # Layers that start near zero, where all boxes would have the same score.
 PREDICTIONS = ('retina_', 'rpn_cls', 'rpn_reg', 'classifier.fc', 'fc_vertical',
-               'fc_horizontal')  # fmt: skip
+               'fc_horizontal', 'bbox_head.conv_')  # fmt: skip
 
 
 def detector(name: str, **options) -> nn.Module:

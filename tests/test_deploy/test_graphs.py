@@ -39,12 +39,12 @@ def assert_equal(model, size=SIZE):
 
 
 def options(name, score_thr=0.0):
-    stage = '' if name.startswith('pcnet') else '.rcnn'
+    stage = '' if name.startswith(('alignps', 'pcnet')) else '.rcnn'
     return {f'test_cfg{stage}.score_thr': score_thr}
 
 
 def test_there_are_configs():
-    assert len(NAMES) == 17
+    assert len(NAMES) == 18
 
 
 @pytest.mark.parametrize('name', NAMES)

@@ -31,10 +31,12 @@ def model_of(kind):
     """A model that finds nobody on grey, and many elsewhere."""
     if kind == 'pyramid':
         return lively(pyramid())
-    stage = '' if kind.startswith('pcnet') else 'rcnn.'
+    stage = '' if kind.startswith(('alignps', 'pcnet')) else 'rcnn.'
     kind, _, release = kind.partition(' ')
     model = detector(kind, **{f'test_cfg.{stage}score_thr': 0.0})
-    if release:
+    if release and kind.startswith('alignps'):
+        model.bbox_head.test_cfg.query_from = 'detections'
+    elif release:
         model.bbox_head.inclusive_boxes = True
         model.bbox_head.test_cfg.average_skip = 31
     head = getattr(model, 'roi_head', None) or model.bbox_head
@@ -151,6 +153,7 @@ def test_given_boxes(query, num):
         'seqnext/seqnext-gfn',
         'pcnet/pcnet-multi',
         'pcnet/pcnet-light as released',
+        'alignps/alignps as released',
         'pyramid',
     ],
 )

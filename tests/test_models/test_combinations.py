@@ -40,9 +40,9 @@ CHOICES = {
                   'NonLocal2d'],
     'projection': ['one level', 'two levels', 'Gaussian', 'attenuated'],
     'norm': ['BN', 'ProtoNorm', 'ProtoNorm in layer4'],
-    'loss': ['OIM', 'BOIM', 'FC', 'HOIM', 'HOIM-FC'],
+    'loss': ['OIM', 'focal OIM', 'BOIM', 'FC', 'HOIM', 'HOIM-FC'],
     'regression': ['SmoothL1', 'IRR'],
-    'update': ['MomentumUpdate', 'AdaptiveMomentumUpdate',
+    'update': ['MomentumUpdate', 'plain', 'AdaptiveMomentumUpdate',
                'LocalizationAwareUpdate'],
     'queue': ['circular', 'selective', 'none'],
     'background': [False, True],
@@ -121,7 +121,9 @@ def config(c):
     """The model of one combination."""
     memory = dict(
         queue_size=0 if c['queue'] == 'none' else 8,
-        update=dict(type=f'mmps.{c["update"]}'),
+        update=dict(type=f'mmps.{c["update"]}')
+        if c['update'] != 'plain'
+        else dict(type='mmps.MomentumUpdate', normalise=False),
     )
     if c['queue'] == 'selective':
         memory['queue'] = SELECTIVE
@@ -143,6 +145,9 @@ def config(c):
     margin = dict(m1=0.9, m2=0.1)
     loss = {
         'HOIM-FC': dict(type='mmps.HOIMLoss', margin=margin),
+        'focal OIM': dict(
+            type='mmps.OIMLoss', gamma=2.0, queue_temperature=0.1
+        ),
     }.get(c['loss'], dict(type=f'mmps.{c["loss"]}Loss'))
     reid = dict(
         pooling=pooling,

@@ -92,6 +92,22 @@ def identity_memory(group: Weights) -> Weights:
     return new
 
 
+def lookup_table(group: Weights) -> Weights:
+    """``lookup_table`` of AlignPS and PSTR as an IdentityMemory has it."""
+    rows = group['lookup_table']
+    return dict(
+        **_filled('prototypes', rows),
+        raw_person_ids=torch.full((len(rows),), -1),
+    )
+
+
+def queue_and_tail(group: Weights) -> Weights:
+    """``queue`` and ``tail`` of AlignPS and PSTR, likewise."""
+    return dict(
+        **_filled('queue', group['queue']), queue_pointer=group['tail']
+    )
+
+
 def _filled(name: str, rows: Tensor) -> Weights:
     rows = rows.float()
     return {name: rows, f'{name}_filled': rows.any(1)}

@@ -1,5 +1,6 @@
 """All families of published checkpoints."""
 
+from .alignps import ALIGNPS, ALIGNPS_PLUS
 from .family import Family
 from .hoim import HOIM, IIDFC
 from .nae import NAE, NAE_PLUS, NAE_PLUS_FUSED
@@ -14,5 +15,6 @@ FAMILIES: dict[str, Family] = {
         *(SEQNET, NAE, NAE_PLUS, NAE_PLUS_FUSED, HOIM, IIDFC, OIMNETPP),
         *(SEQNEXT, SEQNEXT_R50),
         *(PCNET, PCNET_LIGHT, PCNET_MULTI),
+        *(ALIGNPS, ALIGNPS_PLUS),
     )
 }

@@ -1,6 +1,13 @@
 """Dense heads."""
 
+from .alignps_head import AlignPSHead
+from .dense_prediction import DensePredictionMixin
 from .pcnet_head import PCNetHead
 from .search_rpn_head import SearchRPNHead
 
-__all__ = ['SearchRPNHead', 'PCNetHead']
+__all__ = [
+    'AlignPSHead',
+    'DensePredictionMixin',
+    'PCNetHead',
+    'SearchRPNHead',
+]

@@ -1,16 +1,17 @@
-"""Prediction of dense anchor heads that embed the people they find."""
+"""Prediction of dense heads that embed the people they find."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from mmdet.models.utils import filter_scores_and_topk
+import torch.nn.functional as F
 from mmdet.structures import DetDataSample, SampleList
 from mmdet.structures.bbox import bbox_overlaps, cat_boxes, scale_boxes
 from mmdet.utils import InstanceList
 from mmengine.structures import InstanceData
-from torch import Tensor
+from torch import Tensor, nn
 
+from ..layers.batch_norm import batch_norm
 from ..utils import boxes_in_input
 from .search_boxes import average_neighbours, flatten_maps
 
@@ -18,9 +19,9 @@ from .search_boxes import average_neighbours, flatten_maps
 class DensePredictionMixin:
     """Detections, their embeddings and those of query boxes in one pass.
 
-    For a one-class mmdet anchor head whose forward gives scores, deltas,
-    F_reid and offsets, with ``_aggregate`` (f from f', boxes and maps),
-    ``_unit``, ``reid_norm`` and ``inclusive_boxes``.
+    For a one-class mmdet head, with anchors or points as priors, whose
+    forward gives scores, deltas, F_reid and what else :meth:`dense_outputs`
+    reads, with ``reid_norm`` (a norm or None) and ``inclusive_boxes``.
 
     ``test_cfg`` takes, beside mmdet's keys:
 
@@ -33,6 +34,11 @@ class DensePredictionMixin:
     * ``average_skip``: so many of the boxes before NMS, those that overlap a
       detection least, are left out of its average: 31 in the release, which
       with 32 of them or fewer averages nothing; default 0;
+    * ``query_from``: 'locations' gives a query the feature of the location,
+      of all there are, whose decoded box fits it best; 'detections' that of
+      the detection that fits best, as published code without a query pass
+      does, or of the location where nobody is detected; default
+      'locations';
     * ``return_points``: add the sampled ``points`` (n, K, 2) of detections
       to the results, for pictures; default False.
     """
@@ -74,7 +80,7 @@ class DensePredictionMixin:
         cls_scores: list[Tensor],
         bbox_preds: list[Tensor],
         feats: list[Tensor],
-        offsets: list[Tensor] | None,
+        *others: list[Tensor] | None,
         batch_data_samples: SampleList,
     ) -> InstanceList:
         """Outputs of :meth:`forward` to results in input pixels.
@@ -84,22 +90,25 @@ class DensePredictionMixin:
         levels = [score[0].numel() for score in cls_scores]
         results, own, boxes = [], [], []
         for dense, sample in zip(
-            self.dense_outputs(cls_scores, bbox_preds, feats),
+            self.dense_outputs(cls_scores, bbox_preds, feats, *others),
             batch_data_samples,
             strict=True,
         ):
             queries = boxes_in_input(sample, 'query_instances', dense.priors)
-            _, own_queries = self.own_of_boxes(queries, dense, sample)
             if self.test_cfg.get('use_gt_boxes', False):
                 found, own_found = self._annotated(dense, sample)
             else:
                 found, own_found = self._detect(dense, levels, sample)
+            if self.query_from_detections and len(found):
+                own_queries = own_found[nearest(queries, found.bboxes)]
+            else:
+                _, own_queries = self.own_of_boxes(queries, dense, sample)
             results.append(found)
             own.append(torch.cat((own_found, own_queries)))
             boxes.append(torch.cat((found.bboxes, queries)))
         embedded = self.embed(own, boxes, feats)
         if self.test_cfg.get('return_points', False):
-            self._add_points(results, feats, offsets)
+            self._add_points(results, feats, *others)
         for found, embeddings, sample in zip(
             results, embedded, batch_data_samples, strict=True
         ):
@@ -114,25 +123,62 @@ class DensePredictionMixin:
         cls_scores: list[Tensor],
         bbox_preds: list[Tensor],
         feats: list[Tensor],
+        *others: list[Tensor] | None,
     ) -> list['DenseOutputs']:
-        """Outputs of :meth:`forward` in anchor order, per image."""
+        """Outputs of :meth:`forward` in anchor order, per image.
+
+        The first levels may be all there are.
+        """
         priors = cat_boxes(
-            self.prior_generator.grid_priors(
-                [score.shape[-2:] for score in cls_scores],
-                dtype=torch.float32,
-                device=cls_scores[0].device,
-            )
+            [
+                self.prior_generator.single_level_grid_priors(
+                    score.shape[-2:],
+                    level,
+                    dtype=torch.float32,
+                    device=score.device,
+                )
+                for level, score in enumerate(cls_scores)
+            ]
         )
         per_image = zip(
-            _flatten_predictions(cls_scores, 1).sigmoid(),
-            _flatten_predictions(bbox_preds, 4),
+            flatten_predictions(cls_scores, 1).sigmoid(),
+            flatten_predictions(bbox_preds, 4),
             flatten_maps(feats),
             strict=True,
         )
+        least = self.test_cfg.get('score_thr', 0)
         return [
-            DenseOutputs(scores, deltas, priors, maps)
+            DenseOutputs(scores, scores > least, deltas, priors, maps)
             for scores, deltas, maps in per_image
         ]
+
+    @property
+    def query_from_detections(self) -> bool:
+        """Whether queries take their features from detections."""
+        source = self.test_cfg.get('query_from', 'locations')
+        if source not in ('locations', 'detections'):
+            raise ValueError(
+                "test_cfg.query_from: expected 'locations' or 'detections', "
+                f'got {source!r}'
+            )
+        return source == 'detections'
+
+    def _aggregate(
+        self,
+        own: Sequence[Tensor],
+        boxes: Sequence[Tensor],
+        feats: list[Tensor],
+    ) -> list[Tensor]:
+        """f from f', per image: the same, where a head says no other."""
+        return list(own)
+
+    @staticmethod
+    def _unit(x: Tensor, norm: nn.Module | None) -> Tensor:
+        """L2-normalised (n, D) in fp32, behind an optional batch norm."""
+        x = x.float()
+        if norm is not None:
+            x = batch_norm(norm, x)
+        return F.normalize(x, dim=1)
 
     def embed(
         self,
@@ -151,14 +197,14 @@ class DensePredictionMixin:
     ) -> tuple[InstanceData, Tensor]:
         """Detections of one image, in input pixels, and their f' (n, D)."""
         cfg = self.test_cfg
+        most = cfg.get('nms_pre', 1000)
         kept, start = [], 0
-        for level in dense.scores.split(levels):
-            *_, index, _ = filter_scores_and_topk(
-                level, cfg.get('score_thr', 0), cfg.get('nms_pre', 1000)
-            )
-            kept.append(index + start)
+        for level in dense.scores[:, 0].split(levels):
+            number = min(most, len(level)) if most > 0 else len(level)
+            kept.append(level.topk(number).indices + start)
             start += len(level)
         kept = torch.cat(kept)
+        kept = kept[dense.confident[kept, 0]]
         candidates = InstanceData(
             bboxes=self.decode(
                 dense.priors[kept], dense.deltas[kept], sample.img_shape
@@ -206,7 +252,7 @@ class DensePredictionMixin:
             return boxes.new_zeros(0, dtype=torch.long), dense.feats[:0]
         boxes = self.from_given(boxes)
         decoded = self.decode(dense.priors, dense.deltas, sample.img_shape)
-        anchors = bbox_overlaps(boxes, decoded).argmax(1)
+        anchors = nearest(boxes, decoded)
         own = dense.feats[anchors].float()
         threshold = self.test_cfg.get('query_average_iou_thr')
         if threshold is not None:
@@ -239,31 +285,33 @@ class DensePredictionMixin:
         self,
         results: InstanceList,
         feats: list[Tensor],
-        offsets: list[Tensor] | None,
+        *others: list[Tensor] | None,
     ) -> None:
-        if offsets is None:
-            raise ValueError(
-                'test_cfg.return_points needs a point pooling with sampled '
-                f'points, got {type(self.point_pooling).__name__}'
-            )
-        geometry = self._anchor_geometry(feats)
-        for found, all_offsets in zip(results, flatten_maps(offsets)):
-            where = geometry[found.anchors]
-            found.points = self.point_pooling.points(
-                where[:, :2], all_offsets[found.anchors], where[:, 2]
-            )
+        raise ValueError(
+            f'test_cfg.return_points: {type(self).__name__} samples no points'
+        )
 
 
 class DenseOutputs(NamedTuple):
-    """What a head says at every anchor of one image, fp32 but for feats."""
+    """What a head says at every anchor of one image, fp32 but for feats.
+
+    ``scores`` (n, 1) are those of detections; ``confident`` (n, 1) says
+    whose score exceeds ``score_thr``.
+    """
 
     scores: Tensor
+    confident: Tensor
     deltas: Tensor
     priors: Tensor
     feats: Tensor
 
 
-def _flatten_predictions(levels: Sequence[Tensor], size: int) -> Tensor:
+def nearest(boxes: Tensor, others: Tensor) -> Tensor:
+    """(n,) index of the other box, of m > 0, that overlaps each of n most."""
+    return bbox_overlaps(boxes, others).argmax(1)
+
+
+def flatten_predictions(levels: Sequence[Tensor], size: int) -> Tensor:
     """Per level (N, A * size, H, W) to (N, anchors, size), fp32."""
     flat = [x.permute(0, 2, 3, 1).reshape(len(x), -1, size) for x in levels]
     return torch.cat(flat, 1).float()

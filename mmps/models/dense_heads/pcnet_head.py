@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from mmcv.cnn import ConvModule, build_norm_layer
 from mmdet.models.dense_heads import RetinaHead
 from mmdet.models.task_modules.samplers import SamplingResult
 from mmdet.models.utils import images_to_levels, multi_apply
-from mmdet.structures.bbox import cat_boxes, get_box_tensor
+from mmdet.structures.bbox import bbox_overlaps, cat_boxes, get_box_tensor
 from mmdet.utils import InstanceList, OptConfigType, OptInstanceList
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
@@ -16,9 +15,8 @@ from torch import Tensor, nn
 from mmps.registry import MODELS
 
 from ..layers.aggregation import location_centres
-from ..layers.batch_norm import batch_norm
 from ..utils import samples_per_process, true_indices
-from .dense_prediction import DensePredictionMixin
+from .dense_prediction import DensePredictionMixin, flatten_predictions
 from .search_boxes import flatten_maps
 
 
@@ -260,15 +258,26 @@ class PCNetHead(DensePredictionMixin, RetinaHead):
             *targets,
             avg_factor=avg_factor,
         )
+        positives = self.positive_locations(targets[0], samples)
+        ious = None
+        if self.memory.needs_ious:
+            image, anchor = positives
+            deltas = flatten_predictions(bbox_preds, 4).detach()
+            found = self.bbox_coder.decode(
+                get_box_tensor(flat_anchors[0])[anchor], deltas[image, anchor]
+            )
+            truth = [get_box_tensor(s.pos_gt_bboxes) for s in samples]
+            ious = bbox_overlaps(found, torch.cat(truth), is_aligned=True)
         return dict(
             loss_cls=loss_cls,
             loss_bbox=loss_bbox,
             **self._reid_losses(
                 feats,
                 offsets,
-                self.positive_locations(targets[0], samples),
+                positives,
                 samples,
                 batch_gt_instances,
+                ious,
             ),
         )
 
@@ -305,6 +314,7 @@ class PCNetHead(DensePredictionMixin, RetinaHead):
         positives: tuple[Tensor, Tensor],
         samples: Sequence[SamplingResult],
         batch_gt_instances: InstanceList,
+        ious: Tensor | None = None,
     ) -> dict:
         """Losses on positive locations (:meth:`positive_locations`)."""
         image, anchor = positives
@@ -351,7 +361,7 @@ class PCNetHead(DensePredictionMixin, RetinaHead):
         if len(person_ids) == 0:
             # Distributed training wants every parameter in the graph.
             losses['loss_reid'] = losses['loss_reid'] + self._zero()
-        self.memory.update(embeddings.detach(), person_ids)
+        self.memory.update(embeddings.detach(), person_ids, None, ious)
         return losses
 
     def _zero(self) -> Tensor:
@@ -404,13 +414,23 @@ class PCNetHead(DensePredictionMixin, RetinaHead):
             maps = [f.mean(1) for f in feats]
         return self.aggregation(own, boxes, maps)
 
-    @staticmethod
-    def _unit(x: Tensor, norm: nn.Module | None) -> Tensor:
-        """L2-normalised (n, D) in fp32, behind an optional batch norm."""
-        x = x.float()
-        if norm is not None:
-            x = batch_norm(norm, x)
-        return F.normalize(x, dim=1)
+    def _add_points(
+        self,
+        results: InstanceList,
+        feats: list[Tensor],
+        offsets: list[Tensor] | None,
+    ) -> None:
+        if offsets is None:
+            raise ValueError(
+                'test_cfg.return_points needs a point pooling with sampled '
+                f'points, got {type(self.point_pooling).__name__}'
+            )
+        geometry = self._anchor_geometry(feats)
+        for found, all_offsets in zip(results, flatten_maps(offsets)):
+            where = geometry[found.anchors]
+            found.points = self.point_pooling.points(
+                where[:, :2], all_offsets[found.anchors], where[:, 2]
+            )
 
 
 def _per_image(

@@ -18,6 +18,7 @@ from .decomposition import (
     SharedPooling,
 )
 from .deform_conv import DeformConv, deform_conv2d_by_sampling
+from .deform_conv_pack import DeformConvPack, ModulatedDeformConvPack
 from .point_pooling import (
     BasePointPooling,
     ContextualPointPooling,
@@ -49,6 +50,7 @@ __all__ = [
     'ConvPointPooling',
     'CrossScaleAggregation',
     'DeformConv',
+    'DeformConvPack',
     'FlattenDecomposition',
     'IdentityPointPooling',
     'LinearClassifier',
@@ -57,6 +59,7 @@ __all__ = [
     'MaxPooling',
     'MeanPooling',
     'MemoryClassifier',
+    'ModulatedDeformConvPack',
     'NormAttention',
     'NormClassifier',
     'ParameterDecomposition',

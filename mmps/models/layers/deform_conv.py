@@ -1,39 +1,53 @@
-"""Deformable convolution that also trains at speed on a CPU."""
+"""Deformable convolutions that also train at speed on a CPU."""
 
 import warnings
 from functools import cache
 
 import torch
 import torch.nn.functional as F
-from mmcv.ops import DeformConv2d, deform_conv2d
+from mmcv.ops import (
+    DeformConv2d,
+    ModulatedDeformConv2d,
+    deform_conv2d,
+    modulated_deform_conv2d,
+)
 from torch import Tensor
+from torch.nn.modules.utils import _pair
 
 # Locations whose samples are held at a time: they stay in the cache.
 _LOCATIONS = 512
 
 
 def deform_conv2d_by_sampling(
-    x: Tensor, offset: Tensor, weight: Tensor, padding: int
+    x: Tensor,
+    offset: Tensor,
+    weight: Tensor,
+    padding: int,
+    stride: int = 1,
+    mask: Tensor | None = None,
 ) -> Tensor:
-    """Deformable convolution of stride 1 as a sampling and a product.
+    """Deformable convolution as a sampling and a product.
 
-    Equal to mmcv's operator (values outside the map are zero, bilinear
+    Equal to mmcv's operators (values outside the map are zero, bilinear
     between cells), but on a CPU its backward is about 14 times faster.
 
     Args:
         x (Tensor): (N, C, H, W).
-        offset (Tensor): (N, 2K, H, W), (y, x) pairs in cells, kernel taps
-            row by row.
+        offset (Tensor): (N, 2K, H', W'), (y, x) pairs in cells, kernel taps
+            row by row; H' and W' are those of the output.
         weight (Tensor): (O, C, k, k) with k * k = K.
         padding (int): Zero padding that the kernel grid starts from.
+        stride (int): Cells from one location to the next. Defaults to 1.
+        mask (Tensor, optional): (N, K, H', W') factors of the samples
+            (DCNv2). Defaults to None, which is 1.
 
     Returns:
-        Tensor: (N, O, H, W).
+        Tensor: (N, O, H', W').
     """
-    y, x_pos = _sampled_positions(x, offset, weight.size(-1), padding)
+    y, x_pos = _sampled_positions(x, offset, weight.size(-1), padding, stride)
     with torch.autocast(x.device.type, enabled=False):
         if _runs_as_written(x) and _has_sparse_product():
-            return _by_sparse_product(x, y, x_pos, weight)
+            return _by_sparse_product(x, y, x_pos, weight, mask)
         height, width = x.shape[2:]
         # align_corners=False puts cell i at (2i + 1) / size - 1.
         grid = torch.stack(
@@ -45,10 +59,12 @@ def deform_conv2d_by_sampling(
             mode='bilinear',
             padding_mode='zeros',
             align_corners=False,
-        )
+        ).unflatten(2, y.shape[1:3])
+        if mask is not None:
+            sampled = sampled * mask[:, None]
     # As a 1x1 convolution: no copy of the samples, and bf16 under autocast.
     return F.conv2d(
-        sampled.reshape(len(x), -1, height, width),
+        sampled.flatten(1, 2),
         weight.reshape(weight.size(0), -1, 1, 1),
     )
 
@@ -76,7 +92,7 @@ def _has_sparse_product() -> bool:
 
 
 def _by_sparse_product(
-    x: Tensor, y: Tensor, x_pos: Tensor, weight: Tensor
+    x: Tensor, y: Tensor, x_pos: Tensor, weight: Tensor, mask: Tensor | None
 ) -> Tensor:
     """The same without gradients, in half the time and little memory.
 
@@ -85,19 +101,23 @@ def _by_sparse_product(
 
     Args:
         x (Tensor): (N, C, H, W).
-        y (Tensor): (N, K, H, W) positions in cells.
-        x_pos (Tensor): (N, K, H, W) likewise.
+        y (Tensor): (N, K, H', W') positions in cells.
+        x_pos (Tensor): (N, K, H', W') likewise.
         weight (Tensor): (O, C, k, k).
+        mask (Tensor | None): (N, K, H', W') factors.
     """
     height, width = x.shape[2:]
+    size = y.shape[2:]
     # Locations first, then their taps, then the four cells of each.
     y, x_pos = (t.flatten(2).transpose(1, 2).contiguous() for t in (y, x_pos))
     rows, row_shares = _two_cells(y, height)
     cols, col_shares = _two_cells(x_pos, width)
     cells = rows[..., :, None] * width + cols[..., None, :]
     shares = row_shares[..., :, None] * col_shares[..., None, :]
+    if mask is not None:
+        shares *= mask.flatten(2).transpose(1, 2)[..., None, None]
 
-    out = x.new_empty(len(x), weight.size(0), height * width)
+    out = x.new_empty(len(x), weight.size(0), size.numel())
     kernel = weight.permute(0, 2, 3, 1).flatten(1)
     samples = x.new_empty(_LOCATIONS, kernel.size(1))
     starts = torch.arange(0, 4 * y.size(2) * _LOCATIONS + 1, 4).int()
@@ -116,7 +136,7 @@ def _by_sparse_product(
             )
             torch.addmm(taken, matrix, table, beta=0, out=taken)
             torch.mm(kernel, held.t(), out=part)
-    return out.unflatten(2, (height, width))
+    return out.unflatten(2, size)
 
 
 def _two_cells(position: Tensor, size: int) -> tuple[Tensor, Tensor]:
@@ -139,14 +159,14 @@ def _two_cells(position: Tensor, size: int) -> tuple[Tensor, Tensor]:
 
 
 def _sampled_positions(
-    x: Tensor, offset: Tensor, kernel: int, padding: int
+    x: Tensor, offset: Tensor, kernel: int, padding: int, stride: int
 ) -> tuple[Tensor, Tensor]:
-    """(N, K, H, W) y and x of the sampled points, in cells."""
-    height, width = x.shape[2:]
+    """(N, K, H', W') y and x of the sampled points, in cells."""
+    height, width = offset.shape[2:]
     ys, xs = kernel_grid(kernel, padding, x.device, x.dtype)
     offset = offset.unflatten(1, (-1, 2))
-    rows = torch.arange(height, device=x.device, dtype=x.dtype)
-    cols = torch.arange(width, device=x.device, dtype=x.dtype)
+    rows = torch.arange(height, device=x.device, dtype=x.dtype) * stride
+    cols = torch.arange(width, device=x.device, dtype=x.dtype) * stride
     y = offset[:, :, 0] + ys[:, None, None] + rows[:, None]
     return y, offset[:, :, 1] + xs[:, None, None] + cols
 
@@ -175,13 +195,74 @@ def maps_at_a_time(num_maps: int, most: int = 32) -> int:
     )
 
 
+def run_deform_conv(
+    conv: DeformConv2d | ModulatedDeformConv2d,
+    x: Tensor,
+    offset: Tensor,
+    mask: Tensor | None = None,
+) -> Tensor:
+    """A layer of mmcv's, one path per device.
+
+    CUDA runs mmcv's operator; a CPU runs :func:`deform_conv2d_by_sampling`,
+    unless the layer is dilated or has groups. Points are sampled in fp32
+    under autocast too (neither path has a bf16 kernel everywhere), and
+    channels-last input is taken.
+
+    Args:
+        conv: Gives weights and options.
+        x: (N, C, H, W).
+        offset: (N, 2K, H', W').
+        mask: (N, K, H', W') of a modulated layer. Defaults to None.
+
+    Returns:
+        (N, O, H', W'), fp32 (fp64 for fp64 input).
+    """
+    dtype = torch.promote_types(x.dtype, torch.float32)
+    x, offset, weight = (
+        t.to(dtype).contiguous() for t in (x, offset, conv.weight)
+    )
+    mask = None if mask is None else mask.to(dtype).contiguous()
+    bias = getattr(conv, 'bias', None)
+    # Modulated layers keep options as they are given, others as pairs.
+    stride, padding, dilation = (
+        _pair(option) for option in (conv.stride, conv.padding, conv.dilation)
+    )
+    plain = conv.groups == conv.deform_groups == 1 and dilation == (1, 1)
+    square = stride[0] == stride[1] and padding[0] == padding[1]
+    if not x.is_cuda and plain and square:
+        out = deform_conv2d_by_sampling(
+            x, offset, weight, padding[0], stride[0], mask
+        ).to(dtype)
+        return out if bias is None else out + bias[:, None, None]
+    options = (stride, padding, dilation, conv.groups, conv.deform_groups)
+    with torch.autocast(x.device.type, enabled=False):
+        if mask is not None:
+            return modulated_deform_conv2d(
+                x, offset, mask, weight, bias, *options
+            )
+        return _by_operator(x, offset, weight, options)
+
+
+def _by_operator(
+    x: Tensor, offset: Tensor, weight: Tensor, options: tuple
+) -> Tensor:
+    # The operator wants a map no smaller than its kernel.
+    pad_h = max(weight.size(2) - x.size(2), 0)
+    pad_w = max(weight.size(3) - x.size(3), 0)
+    height, width = offset.shape[-2:]
+    if pad_h or pad_w:
+        x = F.pad(x, (0, pad_w, 0, pad_h)).contiguous()
+        offset = F.pad(offset, (0, pad_w, 0, pad_h)).contiguous()
+    out = deform_conv2d(
+        x, offset, weight, *options, False, maps_at_a_time(len(x))
+    )
+    return out[:, :, :height, :width]
+
+
 class DeformConv(DeformConv2d):
     """mmcv's `DeformConv2d` of stride 1, one path per device.
 
-    CUDA runs mmcv's operator, a CPU runs
-    :func:`deform_conv2d_by_sampling`; module and state dict are the same.
-    Points are sampled in fp32 under autocast too (neither path has a bf16
-    kernel everywhere), and channels-last input is taken.
+    See :func:`run_deform_conv`; module and state dict are mmcv's.
 
     Args:
         in_channels (int): Channels of the input.
@@ -203,32 +284,4 @@ class DeformConv(DeformConv2d):
 
     def forward(self, x: Tensor, offset: Tensor) -> Tensor:
         """(N, C, H, W) and offsets (N, 2K, H, W) to (N, O, H, W) fp32."""
-        dtype = torch.promote_types(x.dtype, torch.float32)
-        x, offset, weight = (
-            t.to(dtype).contiguous() for t in (x, offset, self.weight)
-        )
-        if not x.is_cuda:
-            return deform_conv2d_by_sampling(
-                x, offset, weight, self.padding[0]
-            ).to(dtype)
-        # The operator wants a map no smaller than its kernel.
-        pad_h = max(self.kernel_size[0] - x.size(2), 0)
-        pad_w = max(self.kernel_size[1] - x.size(3), 0)
-        height, width = x.shape[-2:]
-        if pad_h or pad_w:
-            x = F.pad(x, (0, pad_w, 0, pad_h)).contiguous()
-            offset = F.pad(offset, (0, pad_w, 0, pad_h)).contiguous()
-        with torch.autocast(x.device.type, enabled=False):
-            out = deform_conv2d(
-                x,
-                offset,
-                weight,
-                self.stride,
-                self.padding,
-                self.dilation,
-                self.groups,
-                self.deform_groups,
-                False,
-                maps_at_a_time(len(x)),
-            )
-        return out[:, :, :height, :width]
+        return run_deform_conv(self, x, offset)

@@ -3,6 +3,7 @@
 Their per-sample values are in :mod:`mmps.models.losses.functional`.
 """
 
+from .batch_hard_triplet_loss import BatchHardTripletLoss
 from .boim_loss import BOIMLoss
 from .distance_loss import DistanceLoss
 from .gaussian_kl_loss import GaussianKLLoss
@@ -16,6 +17,7 @@ from .soft_label_loss import SoftLabelLoss
 
 __all__ = [
     'BOIMLoss',
+    'BatchHardTripletLoss',
     'DistanceLoss',
     'FCLoss',
     'GaussianKLLoss',

@@ -45,9 +45,8 @@ class HOIMLoss(OIMLoss):
         lambda_scale: float = 1.0,
         **kwargs,
     ) -> None:
-        super().__init__(**kwargs)
-        self.alpha = alpha
-        self.gamma = gamma
+        super().__init__(gamma=gamma, **kwargs)
+        self.alpha = 1.0 if gamma is None else alpha
         self.lambda_scale = lambda_scale
 
     def sample_losses(
@@ -55,12 +54,12 @@ class HOIMLoss(OIMLoss):
     ) -> tuple[Tensor, Tensor]:
         """See :meth:`OIMLoss.sample_losses`."""
         loss, counted = super().sample_losses(readout, person_ids)
-        if self.gamma is not None:
-            loss = softmax_focal_loss(loss, self.alpha, self.gamma)
-        loss = self.lambda_scale * loss
+        loss = self.lambda_scale * self.alpha * loss
         if readout.background is not None:
+            # The background has the temperature of the prototypes.
+            share = self.temperature / self.column_temperature(readout)
             logits = person_logits(
-                readout.cosine.detach(),
+                readout.cosine.detach() * share,
                 readout.valid,
                 readout.background.detach(),
                 readout.background_valid,

@@ -11,7 +11,12 @@ from mmps.registry import MODELS
 
 from ..memories import MemoryReadout
 from ..utils import samples_per_process
-from .functional import memory_cross_entropy, oim_loss, with_margin
+from .functional import (
+    memory_cross_entropy,
+    oim_loss,
+    softmax_focal_loss,
+    with_margin,
+)
 
 
 @MODELS.register_module()
@@ -23,17 +28,26 @@ class OIMLoss(nn.Module):
     whose own prototype is still unfilled. No term at all gives a zero that
     is tied to the graph.
 
+    With ``gamma`` it is the focal OIM of AlignPS and PSTR: a sample's loss
+    ``-log p`` becomes ``(1 - p)^gamma (-log p)``.
+
     Source: Xiao et al., "Joint Detection and Identification Feature Learning
-    for Person Search", CVPR 2017, eq. 1 and 3.
+    for Person Search", CVPR 2017, eq. 1 and 3; the focal form is that of
+    the published code of AlignPS (CVPR 2021) and PSTR.
 
     Args:
         temperature: Softmax temperature. Defaults to 1/30.
         margin: ``dict(m1=..., m2=...)``, angular margin on the true
             identity, see :class:`FCLoss`. Defaults to None.
         loss_weight: Factor of the loss. Defaults to 1.0.
+        gamma: Exponent of the focal loss; AlignPS has 2. Defaults to None,
+            the plain cross-entropy.
+        queue_temperature: Of the queue's columns, where it differs from that
+            of the prototypes: 1/10 beside 1/15 in AlignPS on PRW. Defaults
+            to None, ``temperature``.
         mean_over: 'labelled', the samples that have a loss term, or
             'people', all of them, where unlabelled ones count with 0
-            (SeqNeXt). Defaults to 'labelled'.
+            (PSTR, SeqNeXt). Defaults to 'labelled'.
 
     Raises:
         ValueError: An option is out of range or unknown.
@@ -44,6 +58,8 @@ class OIMLoss(nn.Module):
         temperature: float = 1 / 30,
         margin: dict | None = None,
         loss_weight: float = 1.0,
+        gamma: float | None = None,
+        queue_temperature: float | None = None,
         mean_over: Literal['labelled', 'people'] = 'labelled',
     ) -> None:
         super().__init__()
@@ -54,13 +70,23 @@ class OIMLoss(nn.Module):
                 f'{mean_over!r}'
             )
         self.mean_over = mean_over
-        if not temperature > 0:
+        for option, value in (
+            ('temperature', temperature),
+            ('queue_temperature', queue_temperature),
+        ):
+            if value is not None and not value > 0:
+                raise ValueError(
+                    f'{self.name}: {option} must be positive, got {value}'
+                )
+        if gamma is not None and not gamma >= 1:
             raise ValueError(
-                f'{self.name}: temperature must be positive, got {temperature}'
+                f'{self.name}: gamma must be None or at least 1, got {gamma}'
             )
         self.temperature = temperature
+        self.queue_temperature = queue_temperature
         self.margin = margin and _as_margin(self.name, **margin)
         self.loss_weight = loss_weight
+        self.gamma = gamma
 
     @property
     def needs_cosines(self) -> bool:
@@ -150,20 +176,31 @@ class OIMLoss(nn.Module):
             ones whose own column takes part (``readout.valid``). Where the
             mask is False the loss is 0.
         """
-        if not (self.needs_cosines or readout.shared):
-            return memory_cross_entropy(
-                readout.x,
-                readout.rows,
-                person_ids,
-                self.temperature,
-                readout.valid,
+        temperature = self.column_temperature(readout)
+        if self.needs_cosines or readout.shared:
+            cosine = readout.cosine
+            if self.margin is not None:
+                cosine = with_margin(
+                    cosine, person_ids, readout.filled, *self.margin
+                )
+            loss, counted = oim_loss(
+                cosine / temperature, person_ids, readout.valid
             )
-        cosine = readout.cosine
-        if self.margin is not None:
-            cosine = with_margin(
-                cosine, person_ids, readout.filled, *self.margin
+        else:
+            loss, counted = memory_cross_entropy(
+                readout.x, readout.rows, person_ids, temperature, readout.valid
             )
-        return oim_loss(cosine / self.temperature, person_ids, readout.valid)
+        if self.gamma is not None:
+            loss = softmax_focal_loss(loss, 1.0, self.gamma)
+        return loss, counted
+
+    def column_temperature(self, readout: MemoryReadout) -> float | Tensor:
+        """Temperature of the columns: one, or (L + Q,) of each."""
+        if self.queue_temperature is None:
+            return self.temperature
+        each = readout.rows.new_full((len(readout.rows),), self.temperature)
+        each[readout.num_ids :] = self.queue_temperature
+        return each
 
     def num_averaged(self, counted: Tensor) -> int | Tensor:
         """How many of the samples the loss is the mean of.
@@ -208,7 +245,10 @@ class FCLoss(OIMLoss):
         **kwargs,
     ) -> None:
         super().__init__(
-            temperature, margin or dict(m1=0.9, m2=0.1), loss_weight, **kwargs
+            temperature,
+            margin or dict(m1=0.9, m2=0.1),
+            loss_weight,
+            **kwargs,
         )
 
 

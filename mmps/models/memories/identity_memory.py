@@ -57,9 +57,10 @@ class IdentityMemory(nn.Module):
     ``raw_person_ids`` (L,) int64, the data set's own id of every row (-1
     while unknown); with a background queue (HOIM) also ``background`` (B, D),
     ``background_filled`` (B,) and ``background_pointer`` (). Rows are zero at
-    the start and unit vectors once filled, and stay float32 (or float64)
-    whatever the model is cast to. ``deferred`` (False at first) holds writes
-    back until :meth:`commit` or :meth:`discard`.
+    the start and unit vectors once filled (prototypes if their rule makes
+    them so), and stay float32 (or float64) whatever the model is cast to.
+    ``deferred`` (False at first) holds writes back until :meth:`commit` or
+    :meth:`discard`.
 
     >>> import torch
     >>> from mmps.models.losses import OIMLoss
@@ -312,7 +313,7 @@ class IdentityMemory(nn.Module):
         if self.needs_ious and (ious is None or len(ious) != len(x)):
             raise ValueError(
                 f'IdentityMemory: {type(self.update_rule).__name__} needs '
-                f'the IoU of {len(x)} boxes; only SearchRoIHead gives them'
+                f'the IoU of {len(x)} boxes, as the heads of mmps give it'
             )
         if self.deferred:
             self._pending.append((x.detach(), person_ids, background, ious))

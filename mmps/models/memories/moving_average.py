@@ -1,4 +1,4 @@
-"""The moving average of a whole step's samples at once, for accelerators."""
+"""Moving averages of a whole step's samples at once."""
 
 import torch
 from torch import Tensor
@@ -85,3 +85,29 @@ def moving_average(
         length = length + step[:, 0]
     last = (end - 1).clamp(min=0)
     return unit(sums(length).index_select(0, last))[0]
+
+
+def plain_moving_average(
+    groups: IdGroups, prototypes: Tensor, momentum: float
+) -> Tensor:
+    r"""Prototypes after ``v <- m v + (1 - m) x`` of all their samples.
+
+    Args:
+        groups: As :class:`IdGroups` makes them on any device.
+        prototypes: (L, D) rows, zero where unfilled.
+        momentum: Share m of the old prototype.
+
+    Returns:
+        (G, D) float64.
+    """
+    position = torch.arange(len(groups.samples), device=prototypes.device)
+    age = (groups.starts + groups.counts)[:, None] - 1 - position
+    belongs = (age >= 0) & (position >= groups.starts[:, None])
+    share = momentum ** torch.where(belongs, age.double(), torch.inf)
+    # Samples that are left out need not be numbers.
+    taken = belongs.any(0)[:, None]
+    samples = torch.where(taken, groups.samples.double(), 0)
+    old = prototypes.index_select(0, groups.rows).double()
+    return (1 - momentum) * share @ samples + (
+        momentum ** groups.counts.double()[:, None] * old
+    )

@@ -11,7 +11,11 @@ from torch import Tensor, nn
 from mmps.registry import MODELS
 
 from .grouping import IdGroups
-from .moving_average import MAX_SAMPLES, moving_average
+from .moving_average import (
+    MAX_SAMPLES,
+    moving_average,
+    plain_moving_average,
+)
 
 # Largest growth of the unnormalised prototype between two normalisations.
 _MAX_GROWTH = 1e12
@@ -73,12 +77,17 @@ class MomentumUpdate(BaseUpdateRule):
 
     Args:
         momentum: Share m of the old prototype, 0 < m < 1. Defaults to 0.5.
+        normalise: Whether prototypes are brought back to unit length. If
+            not, the rule is ``v <- m v + (1 - m) x`` from the zero row on,
+            as in the published code of AlignPS (CUHK-SYSU) and PSTR: a
+            prototype is the shorter, and its logits the smaller, the less
+            its samples agree. Defaults to True.
 
     Raises:
         ValueError: An argument is out of range.
     """
 
-    def __init__(self, momentum: float = 0.5) -> None:
+    def __init__(self, momentum: float = 0.5, normalise: bool = True) -> None:
         super().__init__()
         if not 0 < momentum < 1:
             raise ValueError(
@@ -86,6 +95,7 @@ class MomentumUpdate(BaseUpdateRule):
                 f'(exclusive), got {momentum}'
             )
         self.momentum = momentum
+        self.normalise = normalise
 
     def forward(
         self,
@@ -100,7 +110,10 @@ class MomentumUpdate(BaseUpdateRule):
         for groups in IdGroups.of_parts(
             x, person_ids, usable, len(prototypes), MAX_SAMPLES
         ):
-            average = self._rounds if groups.on_host else moving_average
+            if not self.normalise:
+                average = plain_moving_average
+            else:
+                average = self._rounds if groups.on_host else moving_average
             value = average(groups, prototypes, self.momentum)
             groups.write(prototypes, filled, value.to(prototypes.dtype))
 
@@ -122,7 +135,7 @@ class MomentumUpdate(BaseUpdateRule):
 
     def extra_repr(self) -> str:
         """Options shown by ``print``."""
-        return f'momentum={self.momentum}'
+        return f'momentum={self.momentum}, normalise={self.normalise}'
 
 
 @MODELS.register_module()

@@ -1,5 +1,6 @@
 """Necks."""
 
+from .aligned_feature_aggregation import AlignedFeatureAggregation
 from .shallow_fusion import ShallowFusion
 
-__all__ = ['ShallowFusion']
+__all__ = ['AlignedFeatureAggregation', 'ShallowFusion']

@@ -5,14 +5,14 @@ import torch
 
 from mmps.testing import build, demo_search_samples, training_loss
 
-from tiny_backbones import TINY_BACKBONES, pcnet_on, with_backbone
+from tiny_backbones import TINY_BACKBONES, one_stage_on, with_backbone
 from tiny_methods import TINY_METHODS
 
 
 def config(method, backbone):
-    if method == 'pcnet':
-        return pcnet_on(backbone)
-    return with_backbone(TINY_METHODS[method](), backbone)
+    model = TINY_METHODS[method]()
+    put = with_backbone if 'roi_head' in model else one_stage_on
+    return put(model, backbone)
 
 
 @pytest.mark.parametrize('backbone', TINY_BACKBONES)
@@ -27,7 +27,7 @@ def test_trains_a_step_and_predicts(method, backbone):
     assert torch.isfinite(loss)
     loss.backward()
     parts = ['backbone.']
-    if method != 'pcnet':
+    if hasattr(model, 'roi_head'):
         parts.append('roi_head.shared_heads.')
     for name, weight in model.named_parameters():
         if name.startswith(tuple(parts)):

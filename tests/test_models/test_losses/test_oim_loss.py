@@ -80,6 +80,71 @@ def test_value_and_gradient(unfilled, person_ids, temperature, seed):
     assert not grad[person_ids < 0].any()
 
 
+def focal_loop_loss(memory, x, person_ids, temperatures, gamma):
+    """Focal OIM, one sample and one row after another; mean of labelled."""
+    total, count = 0 * x.sum(), 0
+    for feature, person in zip(x, person_ids.tolist()):
+        if person < 0:
+            continue
+        logits = [
+            *((feature * row).sum() / temperatures[0]
+              for row in memory.prototypes),
+            *((feature * row).sum() / temperatures[1] for row in memory.queue),
+        ]  # fmt: skip
+        p = logits[person].exp() / sum(logit.exp() for logit in logits)
+        total = total - (1 - p) ** gamma * p.log()
+        count += 1
+    return total / max(count, 1)
+
+
+@pytest.mark.parametrize('shared', [False, True])
+@given(
+    person_ids=st.lists(st.integers(-1, 3), min_size=1, max_size=9),
+    temperatures=st.sampled_from([(1 / 15, 1 / 10), (0.1, 0.3), (0.2, 0.2)]),
+    gamma=st.sampled_from([1.0, 1.5, 2.0]),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=30, derandomize=True, deadline=None)
+def test_focal_and_temperature_of_the_queue(
+    shared, person_ids, temperatures, gamma, seed
+):
+    memory = seen_memory()
+    person_ids = torch.tensor(person_ids)
+    x = unit(len(person_ids), seed=seed).requires_grad_()
+    temperature, queue_temperature = temperatures
+    loss = OIMLoss(
+        temperature, gamma=gamma, queue_temperature=queue_temperature
+    )(memory(x, shared), person_ids)
+    want = focal_loop_loss(memory, x, person_ids, temperatures, gamma)
+    torch.testing.assert_close(loss, want, rtol=1e-6, atol=1e-12)
+    grads = [torch.autograd.grad(value, x)[0] for value in (loss, want)]
+    torch.testing.assert_close(*grads, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize('kind', [OIMLoss, FCLoss, BOIMLoss, HOIMLoss])
+def test_a_queue_temperature_equal_to_the_other_changes_nothing(kind):
+    memory, ids = seen_memory(), torch.tensor([0, 3, -1, 2])
+    x = unit(4)
+    want = kind(temperature=0.1)(memory(x), ids)
+    got = kind(temperature=0.1, queue_temperature=0.1)(memory(x), ids)
+    torch.testing.assert_close(got, want)
+    other = kind(temperature=0.1, queue_temperature=0.05)(memory(x), ids)
+    assert not torch.allclose(other, want)
+
+
+@pytest.mark.parametrize(
+    ('options', 'fault'),
+    [
+        (dict(queue_temperature=0.0), 'queue_temperature must be positive'),
+        (dict(gamma=0.5), 'gamma must be None or at least 1'),
+        (dict(gamma=float('nan')), 'gamma must be None or at least 1'),
+    ],
+)
+def test_refuses_options_of_the_focal_loss(options, fault):
+    with pytest.raises(ValueError, match=fault):
+        OIMLoss(**options)
+
+
 @given(
     person_ids=st.lists(st.integers(-1, 3), max_size=9),
     valid=st.none() | st.lists(st.booleans(), min_size=6, max_size=6),

@@ -26,6 +26,7 @@ RULES = {
         queue=dict(type='mmps.SelectiveRefreshQueue'), background_size=7
     ),
     'pgsfl': dict(update=dict(type='mmps.AdaptiveMomentumUpdate')),
+    'alignps': dict(update=dict(type='mmps.MomentumUpdate', normalise=False)),
 }
 
 

@@ -78,6 +78,44 @@ def test_equals_the_sequential_rule(static, person_ids, momentum, seed, start):
     torch.testing.assert_close(norms, flags.float(), rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize('static', [False, True])
+@given(
+    person_ids=st.lists(st.integers(-1, 4), min_size=1, max_size=60),
+    momentum=st.sampled_from([0.05, 0.5, 0.9]),
+    seed=st.integers(0, 1000),
+    damaged=st.booleans(),
+)
+@settings(max_examples=60, derandomize=True, deadline=None)
+def test_without_normalising(static, person_ids, momentum, seed, damaged):
+    prototypes = 0.7 * unit(5, 32, seed + 1, torch.float64)
+    filled = torch.tensor([True, False, True, False, True])
+    prototypes[~filled] = 0
+    x = unit(len(person_ids), 32, seed, torch.float64)
+    if damaged:
+        x[len(x) // 2] = float('nan')
+    want = prototypes.clone()
+    for feature, person in zip(x, person_ids):
+        if person >= 0 and feature.isfinite().all():
+            want[person] = momentum * want[person] + (1 - momentum) * feature
+            filled[person] = True
+    rule = MomentumUpdate(momentum, normalise=False)
+    got, flags = apply(
+        rule, prototypes, filled, x, torch.tensor(person_ids), static
+    )
+    torch.testing.assert_close(got, want, rtol=0, atol=1e-13)
+    assert torch.equal(flags, filled)
+
+
+def test_without_normalising_many_samples_on_an_accelerator():
+    """More than it takes at a time."""
+    x, person_ids = unit(1200, 16, 0, torch.float64), torch.arange(1200) % 3
+    rows, filled = unit(3, 16, 1, torch.float64), torch.ones(3).bool()
+    rule = MomentumUpdate(0.9, normalise=False)
+    want, _ = apply(rule, rows, filled, x, person_ids)
+    got, _ = apply(rule, rows, filled, x, person_ids, static=True)
+    torch.testing.assert_close(got, want, rtol=0, atol=1e-13)
+
+
 @pytest.mark.parametrize('momentum', [0.01, 0.5, 0.99])
 @pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
 def test_many_samples_of_one_id(momentum, dtype):

@@ -7,6 +7,7 @@ give an empty result that is tied to the graph for an empty input.
 from .ciou import ciou_loss
 from .identity import (
     angular_margin,
+    batch_hard_triplet_loss,
     hard_negative_loss,
     memory_cross_entropy,
     oim_loss,
@@ -21,6 +22,7 @@ from .scenes import nt_xent, scene_pairs
 
 __all__ = [
     'angular_margin',
+    'batch_hard_triplet_loss',
     'ciou_loss',
     'distance_loss',
     'hard_negative_loss',

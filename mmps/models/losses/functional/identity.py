@@ -61,7 +61,7 @@ def memory_cross_entropy(
     x: Tensor,
     rows: Tensor,
     person_ids: Tensor,
-    temperature: float,
+    temperature: float | Tensor,
     valid: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     r"""``oim_loss(x @ rows.T / temperature, ...)`` with little memory.
@@ -74,7 +74,7 @@ def memory_cross_entropy(
         x: (N, D) unit embeddings.
         rows: (C, D) memory rows, prototypes first.
         person_ids: See :func:`oim_loss`.
-        temperature: Of the softmax.
+        temperature: Of the softmax; or (C,), of each row.
         valid: See :func:`oim_loss`.
 
     Returns:
@@ -83,9 +83,14 @@ def memory_cross_entropy(
     dtype = torch.promote_types(precise(x).dtype, rows.dtype)
     counted = _counted(person_ids, valid)
     with torch.autocast(x.device.type, enabled=False):
+        x, rows = x.to(dtype), rows.to(dtype)
+        if isinstance(temperature, Tensor):
+            rows = rows / temperature[:, None]
+        else:
+            x = x / temperature
         loss = _MemoryCrossEntropy.apply(
-            x.to(dtype) / temperature,
-            rows.to(dtype),
+            x,
+            rows,
             person_ids.clamp(min=0),
             valid,
         )
@@ -333,3 +338,45 @@ def soft_label_loss(
         logits = logits.masked_fill(~valid, torch.finfo(logits.dtype).min)
     log_p, log_q = logits.log_softmax(2)
     return F.kl_div(log_q, log_p, reduction='none', log_target=True).sum(1)
+
+
+def batch_hard_triplet_loss(
+    x: Tensor,
+    person_ids: Tensor,
+    candidates: Tensor,
+    candidate_person_ids: Tensor,
+    margin: float = 0.3,
+) -> Tensor:
+    r"""``max(margin + max_p |x - p| - min_n |x - n|, 0)`` of each sample.
+
+    p are the candidates of the same person, n those of others; Euclidean
+    distances. Samples without an id, or without a p or n, have loss 0.
+
+    Source: Hermans et al., "In Defense of the Triplet Loss for Person
+    Re-Identification", eq. 5.
+
+    Args:
+        x: (N, D) features.
+        person_ids: (N,) int64, -1 for unlabelled.
+        candidates: (M, D) features, x among them.
+        candidate_person_ids: (M,) int64, theirs.
+        margin: Of the distances. Defaults to 0.3.
+
+    Returns:
+        (N,) losses.
+    """
+    if not len(x):
+        # Tied to the candidates too: they may be of another process.
+        return x.sum(1) + 0 * candidates.sum()
+    with torch.autocast(x.device.type, enabled=False):
+        x, candidates = precise(x), precise(candidates)
+        squared = x.square().sum(1)[:, None] + candidates.square().sum(1)
+        squared = torch.addmm(squared, x, candidates.T, alpha=-2)
+        # The slope of the root is infinite at 0.
+        distance = squared.clamp(min=1e-12).sqrt()
+    same = person_ids[:, None] == candidate_person_ids
+    labelled = (person_ids >= 0)[:, None] & (candidate_person_ids >= 0)
+    farthest = distance.masked_fill(~(same & labelled), -torch.inf).amax(1)
+    nearest = distance.masked_fill(same | ~labelled, torch.inf).amin(1)
+    # Without one of them the gap is -inf, which relu turns into 0.
+    return (margin + farthest - nearest).relu()

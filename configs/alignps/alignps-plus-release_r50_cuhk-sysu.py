@@ -1,0 +1,4 @@
+# AlignPS+ as its published code tests it on CUHK-SYSU, for its checkpoints.
+_base_ = 'alignps-plus_r50_cuhk-sysu.py'
+
+model = dict(test_cfg=dict(query_from='detections'))
