@@ -218,6 +218,79 @@ def tiny_alignps() -> ConfigDict:
     )
 
 
+def tiny_pstr() -> ConfigDict:
+    """Config of a PSTR with 8 queries, three maps and 16-d features."""
+    attention = dict(
+        embed_dims=16,
+        num_heads=2,
+        num_levels=1,
+        dropout=0.0,
+        batch_first=True,
+    )
+    ffn = dict(embed_dims=16, feedforward_channels=16, ffn_drop=0.0)
+    return ConfigDict(
+        type='mmps.PSTR',
+        num_queries=8,
+        data_preprocessor=dict(type='mmdet.DetDataPreprocessor'),
+        backbone=dict(tiny_two_stage().backbone, out_indices=(0, 1, 2)),
+        neck=dict(
+            type='mmps.CommonStrideMapper',
+            in_channels=[8, 16, 32],
+            out_channels=16,
+        ),
+        encoder=dict(
+            num_layers=1,
+            layer_cfg=dict(self_attn_cfg=attention, ffn_cfg=ffn),
+        ),
+        decoder=dict(
+            num_layers=2,
+            return_intermediate=True,
+            layer_cfg=dict(
+                self_attn_cfg=dict(
+                    embed_dims=16, num_heads=2, dropout=0.0, batch_first=True
+                ),
+                cross_attn_cfg=attention,
+                ffn_cfg=ffn,
+            ),
+            post_norm_cfg=None,
+        ),
+        positional_encoding=dict(num_feats=8, normalize=True, offset=-0.5),
+        bbox_head=dict(
+            type='mmps.PSTRHead',
+            embed_dims=16,
+            sync_cls_avg_factor=True,
+            part_attention=dict(num_heads=2),
+            memory=dict(num_ids=6, queue_size=4),
+            loss_reid=dict(
+                type='mmps.OIMLoss',
+                temperature=1 / 15,
+                queue_temperature=0.1,
+                gamma=2.0,
+                loss_weight=0.1,
+            ),
+            loss_tri=dict(type='mmps.BatchHardTripletLoss', loss_weight=0.1),
+            loss_cls=dict(
+                type='mmdet.FocalLoss', use_sigmoid=True, loss_weight=0.2
+            ),
+            loss_bbox=dict(type='mmdet.L1Loss', loss_weight=0.5),
+            loss_iou=dict(type='mmdet.GIoULoss', loss_weight=0.2),
+        ),
+        train_cfg=dict(
+            assigner=dict(
+                type='mmdet.HungarianAssigner',
+                match_costs=[
+                    dict(type='mmdet.FocalLossCost', weight=2.0),
+                    dict(
+                        type='mmdet.BBoxL1Cost', weight=5.0, box_format='xywh'
+                    ),
+                    dict(type='mmdet.IoUCost', iou_mode='giou', weight=2.0),
+                ],
+            )
+        ),
+        test_cfg=dict(max_per_img=8),
+    )
+
+
 # Config builders by name; RoIs are not sampled but all taken, so that nothing
 # is random.
 TINY_METHODS: dict[str, Callable[[], ConfigDict]] = {
@@ -262,4 +335,5 @@ TINY_METHODS: dict[str, Callable[[], ConfigDict]] = {
     'ugas': _ugas,
     'pcnet': tiny_pcnet,
     'alignps': tiny_alignps,
+    'pstr': tiny_pstr,
 }

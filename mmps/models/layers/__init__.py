@@ -19,6 +19,7 @@ from .decomposition import (
 )
 from .deform_conv import DeformConv, deform_conv2d_by_sampling
 from .deform_conv_pack import DeformConvPack, ModulatedDeformConvPack
+from .part_attention import PartAttention
 from .point_pooling import (
     BasePointPooling,
     ContextualPointPooling,
@@ -63,6 +64,7 @@ __all__ = [
     'NormAttention',
     'NormClassifier',
     'ParameterDecomposition',
+    'PartAttention',
     'PedestrianAttention',
     'PixelNormClassifier',
     'PointFeatures',

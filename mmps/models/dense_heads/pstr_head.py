@@ -1,0 +1,438 @@
+"""The transformer head of PSTR."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from mmdet.models.dense_heads import DeformableDETRHead
+from mmdet.structures import DetDataSample, SampleList
+from mmdet.structures.bbox import (
+    bbox_cxcywh_to_xyxy,
+    bbox_overlaps,
+    bbox_xyxy_to_cxcywh,
+    get_box_tensor,
+    scale_boxes,
+)
+from mmdet.utils import InstanceList, OptConfigType
+from mmengine.model import ModuleList
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from mmps.registry import MODELS
+
+from ..layers.part_attention import PartAttention
+from ..memories import needs_cosines
+from ..utils import boxes_in_input
+from .dense_prediction import nearest
+
+
+@MODELS.register_module()
+class PSTRHead(DeformableDETRHead):
+    """Deformable DETR's head that also gives every person an embedding.
+
+    Beside class and box, each of the decoder's queries gets a feature per
+    map of the neck: :class:`PartAttention` layers, shared by all maps and
+    decoder layers, sample the map in the predicted box. The mean over all
+    queries of an image is taken from it. In training each decoder layer's
+    features are compared with the map's own identity memory; at test those
+    of the last layer are concatenated.
+
+    ``test_cfg`` takes, beside mmdet's ``max_per_img``:
+
+    * ``score_thr``: detections must exceed it; default 0, all queries;
+    * ``query_from``: 'detections' gives a query box the embedding of the
+      detection that fits it best, of all queries of the decoder; 'boxes'
+      samples in the box itself, with that query's state; default
+      'detections', as published;
+    * ``use_gt_boxes``: annotated boxes as the gallery, the upper bound, by
+      sampling in them; default False.
+
+    Source: Cao et al., "PSTR: End-to-End One-Step Person Search With
+    Transformers", CVPR 2022, sections 3.2 and 3.3.
+
+    Args:
+        num_classes (int): Classes; one, the person. Defaults to 1.
+        map_weights (Sequence[float]): Factor of every map's feature in the
+            embedding, the coarsest first. Defaults to (1.0, 1.0, 1.0).
+        part_attention (dict, optional): Options of :class:`PartAttention`.
+            Defaults to None.
+        num_part_layers (int): Defaults to 2.
+        memory (dict, optional): Of every map's identity memory.
+        loss_reid (dict, optional): A loss on a memory's readout, for every
+            map and decoder layer. Defaults to OIMLoss.
+        loss_tri (dict, optional): One more, :class:`BatchHardTripletLoss` on
+            CUHK-SYSU. Defaults to None.
+        **kwargs: See mmdet's DeformableDETRHead.
+    """
+
+    def __init__(
+        self,
+        num_classes: int = 1,
+        *args: Any,
+        map_weights: Sequence[float] = (1.0, 1.0, 1.0),
+        part_attention: OptConfigType = None,
+        num_part_layers: int = 2,
+        memory: OptConfigType = None,
+        loss_reid: OptConfigType = None,
+        loss_tri: OptConfigType = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(num_classes, *args, **kwargs)
+        self.map_weights = tuple(map_weights)
+        self.part_attentions = ModuleList(
+            PartAttention(self.embed_dims, **(part_attention or {}))
+            for _ in range(num_part_layers)
+        )
+        memory = {
+            'type': 'mmps.IdentityMemory',
+            'embed_dims': self.embed_dims,
+            **(memory or {}),
+        }
+        self.memories = ModuleList(MODELS.build(memory) for _ in map_weights)
+        self.loss_reid = MODELS.build(loss_reid or dict(type='mmps.OIMLoss'))
+        self.loss_tri = MODELS.build(loss_tri) if loss_tri else None
+        if self.train_cfg:
+            self.assigner = _MatchKeeper(self.assigner)
+
+    def init_weights(self) -> None:
+        """As mmdet's, which does not reach the part attention."""
+        super().init_weights()
+        self.part_attentions.init_weights()
+
+    def forward(
+        self,
+        hidden_states: Tensor,
+        references: Sequence[Tensor],
+        maps: Sequence[Tensor],
+        mask: Tensor | None,
+        valid_ratios: Tensor,
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Decoder states to scores, boxes and features.
+
+        Args:
+            hidden_states (Tensor): (L, N, Q, C), of L decoder layers.
+            references (Sequence[Tensor]): Per layer (N, Q, 2 or 4).
+            maps (Sequence[Tensor]): Per map (N, C, H, W).
+            mask (Tensor | None): (N, H * W), True where images are padded.
+            valid_ratios (Tensor): (N, 1, 2), the share of width and height
+                that an image fills.
+
+        Returns:
+            tuple: (L, N, Q, 1) class logits, (L, N, Q, 4) boxes as cx, cy,
+            w, h, fractions of the image, and per map (L', N, Q, C) features,
+            of all layers in training and otherwise of the last.
+        """
+        with torch.autocast(hidden_states.device.type, enabled=False):
+            scores, boxes = super().forward(hidden_states, references)
+        layers = slice(None) if self.training else slice(-1, None)
+        features = self.features(
+            hidden_states[layers], boxes[layers], maps, mask, valid_ratios
+        )
+        return scores, boxes, features
+
+    def features(
+        self,
+        states: Tensor,
+        boxes: Tensor,
+        maps: Sequence[Tensor],
+        mask: Tensor | None,
+        valid_ratios: Tensor,
+    ) -> list[Tensor]:
+        """Part attention around boxes, per map (L, N, Q, C).
+
+        Args:
+            states: (L, N, Q, C). Only the first map's features pass a
+                gradient on to them.
+            boxes: (L, N, Q, 4) cx, cy, w, h as fractions of the image; no
+                gradient.
+            maps: See :meth:`forward`.
+            mask: See :meth:`forward`.
+            valid_ratios: See :meth:`forward`.
+        """
+        layers, num = states.shape[:2]
+        # All layers at once: each map is projected once.
+        queries = states.transpose(0, 1).flatten(1, 2)
+        boxes = boxes.detach().transpose(0, 1).flatten(1, 2)
+        boxes = boxes * valid_ratios.repeat(1, 1, 2)
+        features = []
+        for number, level in enumerate(maps):
+            x = queries.detach() if number else queries
+            for attention in self.part_attentions:
+                x = attention(x, level, boxes, mask)
+            features.append(x.unflatten(1, (layers, -1)).transpose(0, 1))
+        return features
+
+    def loss(
+        self,
+        hidden_states: Tensor,
+        references: Sequence[Tensor],
+        enc_outputs_class: Tensor | None,
+        enc_outputs_coord: Tensor | None,
+        batch_data_samples: SampleList,
+        **maps: Any,
+    ) -> dict[str, Tensor]:
+        """Losses of detection and identities; updates the memories.
+
+        Args: as in mmdet, and ``maps``, ``mask`` and ``valid_ratios`` of
+            :meth:`forward`; ``person_ids`` (n,) in the ground truth.
+
+        Returns:
+            dict: ``loss_cls``, ``loss_bbox``, ``loss_iou``, and per map s
+            ``loss_reid_s`` and, where configured, ``loss_tri_s``; those of
+            the layers before the last behind ``d0.``, ``d1.``, ...
+        """
+        scores, boxes, features = self(hidden_states, references, **maps)
+        truth = [sample.gt_instances for sample in batch_data_samples]
+        metas = [sample.metainfo for sample in batch_data_samples]
+        if self.assigner is not None:
+            self.assigner.matches.clear()
+        losses = self.loss_by_feat(
+            scores, boxes, enc_outputs_class, enc_outputs_coord, truth, metas
+        )
+        losses.update(self._reid_losses(features, boxes, truth, metas))
+        return losses
+
+    def _reid_losses(
+        self,
+        features: list[Tensor],
+        boxes: Tensor,
+        truth: InstanceList,
+        metas: list[dict],
+    ) -> dict[str, Tensor]:
+        person_ids = torch.cat([gt.person_ids for gt in truth])
+        people = [self._people(layer, truth) for layer in range(len(boxes))]
+        ious = [None] * len(people)
+        if any(memory.needs_ious for memory in self.memories):
+            ious = _overlaps(boxes, people, truth, metas)
+        losses = {}
+        for number, (x, memory) in enumerate(zip(features, self.memories)):
+            x = x - x.mean(2, keepdim=True)
+            steps = []
+            for layer, (image, query, person) in enumerate(people):
+                found = F.normalize(x[layer, image, query], dim=1)
+                ids = person_ids[person]
+                readout = memory(found, shared=needs_cosines(self.loss_tri))
+                name = '' if layer == len(people) - 1 else f'd{layer}.'
+                losses[f'{name}loss_reid_{number}'] = self.loss_reid(
+                    readout, ids
+                )
+                if self.loss_tri is not None:
+                    losses[f'{name}loss_tri_{number}'] = self.loss_tri(
+                        readout, ids
+                    )
+                steps.append((found.detach(), ids, None, ious[layer]))
+            # Layer after layer: the order of samples is the same however
+            # many processes share the images.
+            for step in steps:
+                memory.update(*step)
+        return losses
+
+    def _people(
+        self, layer: int, truth: InstanceList
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Image, query and person, of all images', of a layer's matches."""
+        matches = self.assigner.matches[layer * len(truth) :][: len(truth)]
+        start, found = 0, []
+        for match, people in zip(matches, truth):
+            found.append(match.masked_fill(match < 0, -1 - start) + start)
+            start += len(people)
+        person = torch.stack(found)
+        image, query = (person >= 0).nonzero(as_tuple=True)
+        return image, query, person[image, query]
+
+    def predict(
+        self,
+        hidden_states: Tensor,
+        references: Sequence[Tensor],
+        batch_data_samples: SampleList,
+        rescale: bool = True,
+        **maps: Any,
+    ) -> InstanceList:
+        """Detect people and embed them, and the query boxes, in one pass.
+
+        Args: as in mmdet, and ``maps``, ``mask`` and ``valid_ratios`` of
+            :meth:`forward`. A data sample with ``query_instances.bboxes``
+            (q, 4), original pixels, gets unit ``embeddings`` (q, D) beside
+            them.
+
+        Returns:
+            list[InstanceData]: Per image ``bboxes``, ``scores``, ``labels``
+            and unit ``embeddings`` (n, D), best first.
+        """
+        scores, boxes, features = self(hidden_states, references, **maps)
+        features = [x[-1] for x in features]
+        means = [x.mean(1) for x in features]
+        embeddings = self._embeddings(
+            [x - mean[:, None] for x, mean in zip(features, means)]
+        )
+        from_detections = self._query_from_detections
+        results = []
+        for i, sample in enumerate(batch_data_samples):
+            image = _Image(
+                boxes=_in_pixels(boxes[-1, i], sample.img_shape),
+                states=hidden_states[-1, i],
+                maps=[level[i : i + 1] for level in maps['maps']],
+                mask=None if maps['mask'] is None else maps['mask'][i : i + 1],
+                valid_ratios=maps['valid_ratios'][i : i + 1],
+                means=[mean[i] for mean in means],
+                shape=sample.img_shape,
+            )
+            queries = boxes_in_input(sample, 'query_instances', image.boxes)
+            if self.test_cfg.get('use_gt_boxes', False):
+                found = self._annotated(image, sample)
+            else:
+                found = self._detect(
+                    scores[-1, i, :, 0].sigmoid(), image, embeddings[i]
+                )
+            if 'query_instances' in sample:
+                sample.query_instances.embeddings = (
+                    embeddings[i][nearest(queries, image.boxes)]
+                    if from_detections
+                    else self._embed_boxes(queries, image)
+                )
+            if rescale:
+                inverse = [1 / factor for factor in sample.scale_factor]
+                found.bboxes = scale_boxes(found.bboxes, inverse)
+            results.append(found)
+        return results
+
+    @property
+    def _query_from_detections(self) -> bool:
+        source = self.test_cfg.get('query_from', 'detections')
+        if source not in ('detections', 'boxes'):
+            raise ValueError(
+                "test_cfg.query_from: expected 'detections' or 'boxes', got "
+                f'{source!r}'
+            )
+        return source == 'detections'
+
+    def _detect(
+        self, scores: Tensor, image: '_Image', embeddings: Tensor
+    ) -> InstanceData:
+        """The best of the decoder's queries."""
+        scores, best = scores.topk(
+            min(self.test_cfg.get('max_per_img', len(scores)), len(scores))
+        )
+        found = InstanceData(
+            bboxes=image.boxes[best],
+            scores=scores,
+            labels=torch.zeros_like(best),
+            embeddings=embeddings[best],
+        )
+        if (least := self.test_cfg.get('score_thr', 0)) > 0:
+            found = found[scores > least]
+        return found
+
+    def _annotated(
+        self, image: '_Image', sample: DetDataSample
+    ) -> InstanceData:
+        """The annotated boxes in the place of detections."""
+        boxes = boxes_in_input(sample, 'gt_instances', image.boxes)
+        return InstanceData(
+            bboxes=boxes,
+            scores=boxes.new_ones(len(boxes)),
+            labels=boxes.new_zeros(len(boxes), dtype=torch.long),
+            embeddings=self._embed_boxes(boxes, image),
+        )
+
+    def _embed_boxes(self, boxes: Tensor, image: '_Image') -> Tensor:
+        """Embeddings (n, D) of boxes (n, 4), by sampling in them.
+
+        The state is that of the query whose own box fits best.
+        """
+        if len(boxes) == 0:
+            channels = sum(len(mean) for mean in image.means)
+            return boxes.new_zeros(0, channels)
+        states = image.states[nearest(boxes, image.boxes)]
+        features = self.features(
+            states[None, None],
+            _in_fractions(boxes, image.shape)[None, None],
+            image.maps,
+            image.mask,
+            image.valid_ratios,
+        )
+        return self._embeddings(
+            [x[0, 0] - mean for x, mean in zip(features, image.means)]
+        )
+
+    def _embeddings(self, features: Sequence[Tensor]) -> Tensor:
+        """Per map (..., C) to unit vectors of all maps."""
+        weighted = [
+            weight * x for weight, x in zip(self.map_weights, features)
+        ]
+        return F.normalize(torch.cat(weighted, -1), dim=-1)
+
+
+class _MatchKeeper:
+    """An assigner that keeps whom the queries were matched with.
+
+    ``matches`` has a (Q,) tensor per call, in the order of the calls: the
+    index of each query's person in the image, -1 for nobody.
+    """
+
+    def __init__(self, assigner: Any) -> None:
+        self.assigner = assigner
+        self.matches: list[Tensor] = []
+
+    def assign(self, *args: Any, **kwargs: Any) -> Any:
+        result = self.assigner.assign(*args, **kwargs)
+        self.matches.append(result.gt_inds - 1)
+        return result
+
+
+class _Image(NamedTuple):
+    """What the last decoder layer says of one image; boxes in its pixels."""
+
+    boxes: Tensor
+    states: Tensor
+    maps: list[Tensor]
+    mask: Tensor | None
+    valid_ratios: Tensor
+    means: list[Tensor]
+    shape: tuple[int, int]
+
+
+def _factors(boxes: Tensor, shape: tuple[int, int]) -> Tensor:
+    height, width = shape
+    return boxes.new_tensor((width, height, width, height))
+
+
+def _in_pixels(boxes: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Boxes (n, 4) cx, cy, w, h as fractions to x1, y1, x2, y2 in pixels."""
+    factors = _factors(boxes, shape)
+    boxes = bbox_cxcywh_to_xyxy(boxes) * factors
+    return torch.minimum(boxes.clamp(min=0), factors)
+
+
+def _in_fractions(boxes: Tensor, shape: tuple[int, int]) -> Tensor:
+    """The inverse of :func:`_in_pixels`."""
+    return bbox_xyxy_to_cxcywh(boxes / _factors(boxes, shape))
+
+
+def _overlaps(
+    boxes: Tensor,
+    people: list[tuple[Tensor, Tensor, Tensor]],
+    truth: InstanceList,
+    metas: list[dict],
+) -> list[Tensor]:
+    """IoU of matched queries' boxes with those of their people, per layer.
+
+    Args:
+        boxes: (L, N, Q, 4) cx, cy, w, h as fractions.
+        people: Per layer image, query and person.
+        truth: Annotated people of the images.
+        metas: Of the images.
+    """
+    annotated = torch.cat([get_box_tensor(one.bboxes) for one in truth])
+    factors = torch.stack(
+        [_factors(boxes, meta['img_shape']) for meta in metas]
+    )
+    return [
+        bbox_overlaps(
+            bbox_cxcywh_to_xyxy(layer[image, query].detach()) * factors[image],
+            annotated[person],
+            is_aligned=True,
+        )
+        for layer, (image, query, person) in zip(boxes, people)
+    ]
