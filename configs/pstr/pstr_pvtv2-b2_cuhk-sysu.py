@@ -1,0 +1,6 @@
+# PSTR on CUHK-SYSU with PVTv2-B2.
+_base_ = ['pstr_r50_cuhk-sysu.py', '../_base_/models/pvtv2_b2.py']
+
+model = dict(
+    backbone=_base_.pyramid.backbone, neck=dict(in_channels=[128, 320, 512])
+)
