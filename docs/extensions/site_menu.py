@@ -19,7 +19,7 @@ MENU = {
         f'configs/{name}/README'
         for name in (
             'oim', 'oimnetpp', 'nae', 'seqnet', 'seqnext', 'hoim', 'pcnet',
-            'alignps',
+            'alignps', 'pstr',
             'fdps', 'iidfc', 'pgsfl', 'ugas',
         )
     ],

@@ -6,7 +6,7 @@ from .hoim import HOIM, IIDFC
 from .nae import NAE, NAE_PLUS, NAE_PLUS_FUSED
 from .oimnetpp import OIMNETPP
 from .pcnet_release import PCNET, PCNET_LIGHT, PCNET_MULTI
-from .pstr import PSTR, PSTR_DCN, PSTR_PVT
+from .pstr_release import PSTR, PSTR_DCN, PSTR_PVT
 from .seqnet import SEQNET
 from .seqnext import SEQNEXT, SEQNEXT_R50
 
