@@ -201,7 +201,7 @@ class PSTRHead(DeformableDETRHead):
         metas: list[dict],
     ) -> dict[str, Tensor]:
         person_ids = torch.cat([gt.person_ids for gt in truth])
-        people = [self._people(layer, truth) for layer in range(len(boxes))]
+        people = self._people(len(boxes), truth)
         ious = [None] * len(people)
         if any(memory.needs_ious for memory in self.memories):
             ious = _overlaps(boxes, people, truth, metas)
@@ -229,17 +229,28 @@ class PSTRHead(DeformableDETRHead):
         return losses
 
     def _people(
-        self, layer: int, truth: InstanceList
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Image, query and person, of all images', of a layer's matches."""
-        matches = self.assigner.matches[layer * len(truth) :][: len(truth)]
-        start, found = 0, []
-        for match, people in zip(matches, truth):
-            found.append(match.masked_fill(match < 0, -1 - start) + start)
+        self, layers: int, truth: InstanceList
+    ) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """Per decoder layer image, query and person, of all images'."""
+        start, starts = 0, []
+        for people in truth:
+            starts.append(start)
             start += len(people)
-        person = torch.stack(found)
-        image, query = (person >= 0).nonzero(as_tuple=True)
-        return image, query, person[image, query]
+        matches = self.assigner.matches[: layers * len(truth)]
+        person = torch.stack(
+            [
+                match.masked_fill(match < 0, -1 - start) + start
+                for match, start in zip(matches, starts * layers)
+            ]
+        ).unflatten(0, (layers, len(truth)))
+        # The host waits here once. Every layer matches as many people.
+        count = sum(min(len(one), person.size(2)) for one in truth)
+        layer, image, query = (person >= 0).nonzero(as_tuple=True)
+        person = person[layer, image, query]
+        split = [one.split(count) for one in (image, query, person)]
+        if count == 0:
+            split = [[one] * layers for one in (image, query, person)]
+        return list(zip(*split, strict=True))
 
     def predict(
         self,
@@ -393,21 +404,29 @@ class _Image(NamedTuple):
     shape: tuple[int, int]
 
 
-def _factors(boxes: Tensor, shape: tuple[int, int]) -> Tensor:
-    height, width = shape
-    return boxes.new_tensor((width, height, width, height))
-
-
 def _in_pixels(boxes: Tensor, shape: tuple[int, int]) -> Tensor:
-    """Boxes (n, 4) cx, cy, w, h as fractions to x1, y1, x2, y2 in pixels."""
-    factors = _factors(boxes, shape)
-    boxes = bbox_cxcywh_to_xyxy(boxes) * factors
-    return torch.minimum(boxes.clamp(min=0), factors)
+    """Boxes (n, 4) cx, cy, w, h as fractions to x1, y1, x2, y2 in pixels.
+
+    Cut at the edges of an image (height, width).
+    """
+    x1, y1, x2, y2 = bbox_cxcywh_to_xyxy(boxes).unbind(-1)
+    height, width = shape
+    return torch.stack(
+        [
+            (edge * size).clamp(0, size)
+            for edge, size in zip(
+                (x1, y1, x2, y2), (width, height, width, height)
+            )
+        ],
+        -1,
+    )
 
 
 def _in_fractions(boxes: Tensor, shape: tuple[int, int]) -> Tensor:
     """The inverse of :func:`_in_pixels`."""
-    return bbox_xyxy_to_cxcywh(boxes / _factors(boxes, shape))
+    height, width = shape
+    boxes = scale_boxes(boxes, (1 / width, 1 / height))
+    return bbox_xyxy_to_cxcywh(boxes)
 
 
 def _overlaps(
@@ -425,9 +444,8 @@ def _overlaps(
         metas: Of the images.
     """
     annotated = torch.cat([get_box_tensor(one.bboxes) for one in truth])
-    factors = torch.stack(
-        [_factors(boxes, meta['img_shape']) for meta in metas]
-    )
+    sizes = [meta['img_shape'][::-1] * 2 for meta in metas]
+    factors = boxes.new_tensor(sizes)
     return [
         bbox_overlaps(
             bbox_cxcywh_to_xyxy(layer[image, query].detach()) * factors[image],

@@ -108,6 +108,10 @@ def plain_moving_average(
     taken = belongs.any(0)[:, None]
     samples = torch.where(taken, groups.samples.double(), 0)
     old = prototypes.index_select(0, groups.rows).double()
-    return (1 - momentum) * share @ samples + (
+    value = (1 - momentum) * share @ samples + (
         momentum ** groups.counts.double()[:, None] * old
     )
+    if groups.on_host:
+        return value
+    # A person's groups are written to one row: they have to be the same bits.
+    return value.index_select(0, groups.starts)
