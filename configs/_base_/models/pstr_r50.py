@@ -69,6 +69,7 @@ model = dict(
             temperature=1 / 15,
             queue_temperature=1 / 10,
             gamma=2.0,
+            mean_over='people',
             loss_weight=0.5,
         ),
         loss_tri=dict(
