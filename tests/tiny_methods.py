@@ -58,6 +58,25 @@ def shallow_neck(model: ConfigDict) -> ConfigDict:
     return model
 
 
+def occluded_attention(**kwargs: Any) -> dict:
+    """Config of COAT's transformer as the shared head of a tiny model.
+
+    Args:
+        **kwargs: Merged into it.
+
+    Returns:
+        dict: Maps stay 8 x 8.
+    """
+    return dict(
+        type='mmps.OccludedAttentionTransformer',
+        in_channels=32,
+        out_channels=64,
+        channels=16,
+        num_heads=2,
+        **kwargs,
+    )
+
+
 def _two_stage(num_stages: int = 1, **roi_head: Any) -> ConfigDict:
     model = tiny_two_stage(num_stages, **roi_head)
     for part in (model.train_cfg.rpn, model.train_cfg.rcnn):
@@ -80,6 +99,19 @@ def _oimnetpp() -> ConfigDict:
     )
     model.roi_head.shared_head.backbone.norm_cfg = dict(norm, affine=True)
     return model
+
+
+def _coat() -> ConfigDict:
+    return _two_stage(
+        3,
+        num_reid_stages=2,
+        # No stripes: they are random.
+        shared_head=occluded_attention(),
+        bbox_head=dict(
+            roi_feat_size=8, classifier=dict(type='mmps.NormClassifier')
+        ),
+        reid_head=dict(id_classifier=dict(max_ids=6)),
+    )
 
 
 def _seqnext() -> ConfigDict:
@@ -331,6 +363,7 @@ TINY_METHODS: dict[str, Callable[[], ConfigDict]] = {
         ),
     ),
     'oimnetpp': _oimnetpp,
+    'coat': _coat,
     'seqnext-gfn': _seqnext,
     'ugas': _ugas,
     'pcnet': tiny_pcnet,

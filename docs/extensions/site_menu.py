@@ -18,8 +18,8 @@ MENU = {
     'Methods': [
         f'configs/{name}/README'
         for name in (
-            'oim', 'oimnetpp', 'nae', 'seqnet', 'seqnext', 'hoim', 'pcnet',
-            'alignps', 'pstr',
+            'oim', 'oimnetpp', 'nae', 'seqnet', 'coat', 'seqnext', 'hoim',
+            'pcnet', 'alignps', 'pstr',
             'fdps', 'iidfc', 'pgsfl', 'ugas',
         )
     ],

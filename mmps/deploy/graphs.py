@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from mmps.models.dense_heads.dense_prediction import DenseOutputs, nearest
 from mmps.models.dense_heads.search_boxes import average_neighbours
-from mmps.models.roi_heads.final_boxes import probability
+from mmps.models.roi_heads.stages import pruning_behind
 
 from .layers import Pixels
 from .selection import best_of_levels, select
@@ -151,14 +151,13 @@ class TwoStageGraph(SearchGraph):
         boxes, valid = self.propose(x)
         seen: list[Tensor] = []
         for stage in range(head.num_stages - 1):
-            maps = head.roi_maps(stage, x, bbox2roi([boxes]))
-            logits, deltas = head.detect(stage, maps, None)
+            logits, deltas, *_ = head.run_stage(stage, x, bbox2roi([boxes]))
             boxes = head.decode(stage, boxes, deltas, self.sample)
             seen.append(logits)
-            prune = cfg.get('before_last')
-            if prune is not None and stage == head.num_stages - 2:
+            prune = pruning_behind(cfg, stage, head.num_stages)
+            if prune is not None:
                 chosen, valid = select(
-                    boxes, probability(logits), prune, valid
+                    boxes, head.person_score(seen), prune, valid
                 )
                 boxes = boxes[chosen]
                 seen = [logits[chosen] for logits in seen]

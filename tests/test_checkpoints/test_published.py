@@ -111,7 +111,7 @@ def test_classifier_and_memory():
 FILES = {
     'seqnet': 'seqnet', 'nae': 'nae', 'naeplus': 'nae-plus',
     'naeplusfuse': 'nae-plus-fused', 'hoim': 'hoim', 'oimnetpp': 'oimnetpp',
-    'oimnetppp': 'oimnetpp', 'seqnext': 'seqnext',
+    'oimnetppp': 'oimnetpp', 'coat': 'coat', 'seqnext': 'seqnext',
     'seqnext_r50': 'seqnext-r50',
 }  # fmt: skip
 
@@ -136,6 +136,15 @@ def test_every_weight_of_a_published_model(name, family):
     assert (imported.family.name, imported.dataset) == (family, 'prw')
     unused = {
         'seqnet': (),
+        # Weights that are listed twice, and layers that are never called.
+        'coat': (
+            'roi_heads.box_head.', 'roi_heads.box_predictor.',
+            'roi_heads.box_head_1st.conv0.',
+            *(f'roi_heads.box_head_{n}.transformer_encoder.{part}.'
+              for n in ('1st', '2nd', '3rd')
+              for part in ('output_linear', 'blocks.scale1.0.transformer',
+                           'blocks.scale2.0.transformer')),
+        ),
         'oimnetpp': (
             'roi_heads.box_head.', 'roi_heads.faster_rcnn_predictor.',
         ),
@@ -149,9 +158,34 @@ def test_every_weight_of_a_published_model(name, family):
     load_state(model, dict(imported.state), name)
     memory = model.roi_head.reid_head.memory
     assert len(memory.prototypes) == 482
-    lut = before['roi_heads.reid_loss.lut']
+    lut = before[FAMILIES[family].table]
     assert torch.equal(memory.prototypes, lut.float())
     assert all(torch.equal(state[key], before[key]) for key in state)
+
+
+def test_windows_of_coat():
+    """A linear layer and a fold are a transposed convolution and a bias."""
+    torch.manual_seed(0)
+    linear = nn.Linear(6, 9 * 4)
+    (rule,) = [
+        rule
+        for rule in FAMILIES['coat'].rules
+        if rule.source.startswith('roi_heads.box_head_2nd.')
+        and rule.source.endswith('scale2.0.vec2patch.embedding.')
+    ]
+    new = rule(linear.state_dict())
+    target = 'roi_head.shared_heads.1.branches.1.'
+    assert rule.target == target
+    x = torch.randn(2, 6, 5, 4)
+    theirs = F.fold(
+        linear(x.flatten(2).transpose(1, 2)).transpose(1, 2),
+        (5, 4), kernel_size=3, padding=1,
+    )  # fmt: skip
+    ours = F.conv_transpose2d(x, new[f'{target}windows.weight'], padding=1)
+    bias = F.conv_transpose2d(
+        torch.ones(1, 1, 5, 4), new[f'{target}window_bias'], padding=1
+    )
+    torch.testing.assert_close(ours + bias, theirs)
 
 
 def test_later_torchvision_has_another_key():

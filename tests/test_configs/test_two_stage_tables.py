@@ -26,6 +26,18 @@ ROWS = {
         f'{REID}.projection',
     ),
     'seqnet/seqnet_r50_prw': ('nae/nae_r50_prw', f'{BBOX} test_cfg.rcnn'),
+    'coat/coat_r50_prw': (
+        'seqnet/seqnet_r50_prw',
+        f'{BBOX} roi_head.shared_head roi_head.num_reid_stages '
+        f'{REID}.loss_reid.loss_weight {REID}.id_classifier train_cfg.rcnn '
+        'test_cfg.rcnn.before_last',
+    ),
+    'coat/coat-release_r50_prw': (
+        'coat/coat_r50_prw',
+        f'{REID}.id_classifier rpn_head.anchor_generator.type '
+        'test_cfg.rcnn.score_thr test_cfg.rcnn.before_last.0.score_thr '
+        'test_cfg.rcnn.before_last.1.score_thr',
+    ),
     'seqnext/seqnext_r50_prw': (
         'seqnet/seqnet_r50_prw',
         'backbone.frozen_stages backbone.norm_cfg backbone.norm_eval '
@@ -198,7 +210,10 @@ ROWS = {
 }
 
 
-PARTS = ('loss_attention', 'attention', 'uncertainty', 'loss_distill')
+PARTS = (
+    *('loss_attention', 'attention', 'uncertainty', 'loss_distill'),
+    'id_classifier',
+)
 
 
 def flat(node, path=''):
@@ -241,25 +256,27 @@ def test_row_differs_by_what_it_names(name):
 
 
 @pytest.mark.parametrize(
-    ('name', 'epochs', 'step', 'epoch'),
+    ('name', 'epochs', 'step', 'epoch', 'frames'),
     [
-        ('nae/nae_r50_prw', 22, 16, 1141),
-        ('hoim/hoim_r50_cuhk-sysu', 22, 16, 2242),
-        ('seqnet/seqnet_r50_prw', 18, 16, 1141),
-        ('seqnet/seqnet_r50_cuhk-sysu', 20, 16, 2242),
-        ('fdps/fdps_r50_prw', 18, 14, 1141),
-        ('iidfc/iidfc_res2net50_prw', 23, 16, 1141),
-        ('ugas/ugas-seqnet_r50_prw', 18, 16, 1141),
+        ('nae/nae_r50_prw', 22, 16, 1141, 5),
+        ('hoim/hoim_r50_cuhk-sysu', 22, 16, 2242, 5),
+        ('seqnet/seqnet_r50_prw', 18, 16, 1141, 5),
+        ('seqnet/seqnet_r50_cuhk-sysu', 20, 16, 2242, 5),
+        ('fdps/fdps_r50_prw', 18, 14, 1141, 5),
+        ('iidfc/iidfc_res2net50_prw', 23, 16, 1141, 5),
+        ('ugas/ugas-seqnet_r50_prw', 18, 16, 1141, 5),
+        ('coat/coat_r50_prw', 13, 10, 1902, 3),
+        ('coat/coat_r50_cuhk-sysu', 14, 11, 3736, 3),
     ],
 )
-def test_schedules(name, epochs, step, epoch):
+def test_schedules(name, epochs, step, epoch, frames):
     cfg = Config.fromfile(ROOT / f'{name}.py')
     warmup, decay = cfg.param_scheduler
     assert cfg.train_cfg.max_iters == decay.end == epochs * epoch
     assert decay.milestones == [step * epoch]
     assert (warmup.begin, warmup.end) == (0, epoch)
-    assert cfg.train_dataloader.batch_size == 5
-    assert cfg.auto_scale_lr.base_batch_size == 5
+    assert cfg.train_dataloader.batch_size == frames
+    assert cfg.auto_scale_lr.base_batch_size == frames
     optimizer = cfg.optim_wrapper.optimizer
     assert (optimizer.lr, optimizer.weight_decay) == (3e-3, 5e-4)
     assert cfg.optim_wrapper.clip_grad.max_norm == 10
@@ -380,6 +397,33 @@ VALUES = {
         f'{REID}.projection.embed_dims': 2048,
         'test_cfg.rcnn.confidence_weighted': True,
     },
+    'coat/coat_r50_prw': {
+        f'{BBOX}.0.reg_norm': False,
+        **{f'{BBOX}.{i}.loss_bbox.loss_weight': 10.0 for i in range(3)},
+        **{
+            f'train_cfg.rcnn.{i}.assigner.{side}_iou_thr': thr
+            for i, thr in enumerate((0.5, 0.6, 0.7))
+            for side in ('pos', 'neg')
+        },
+        'train_cfg.rcnn.0.sampler.pos_fraction': 0.25,
+        f'{ROI}.num_reid_stages': 2,
+        f'{ROI}.shared_head.1.channels': 512,
+        f'{ROI}.shared_head.1.kernel_sizes': [1, 3],
+        f'{ROI}.shared_head.2.exchange_width': 1,
+        f'{REID}.loss_reid.loss_weight': 0.5,
+        f'{REID}.id_classifier.loss_weight': 0.5,
+        f'{REID}.memory.queue_size': 500,
+        'test_cfg.rcnn.score_from': 'first',
+        'test_cfg.rcnn.before_last.0.nms.iou_threshold': 0.4,
+        'test_cfg.rcnn.before_last.1.nms.iou_threshold': 0.4,
+        'test_cfg.rcnn.nms.iou_threshold': 0.5,
+    },
+    'coat/coat_r50_cuhk-sysu': {
+        f'{REID}.loss_reid.loss_weight': 0.5,
+        f'{REID}.id_classifier.loss_weight': 0.1,
+        f'{REID}.id_classifier.max_ids': 5532,
+        f'{REID}.memory.queue_size': 5000,
+    },
     'hoim/hoim_r50_cuhk-sysu': {
         f'{BBOX}.loss_bbox.loss_weight': 10.0,
         f'{REID}.memory.background_size': 5000,
@@ -459,6 +503,7 @@ def test_values_are_the_papers(name):
         ('oim/oim_r50_prw', False),
         ('nae/nae_r50_prw', False),
         ('seqnet/seqnet_r50_prw', True),
+        ('coat/coat_r50_prw', True),
         ('ugas/ugas-seqnet_r50_cuhk-sysu', True),
         ('pgsfl/pgsfl_r50_prw', True),
     ],

@@ -150,6 +150,7 @@ def test_given_boxes(query, num):
     'kind',
     [
         'ugas/ugas-seqnet',
+        'coat/coat',
         'seqnext/seqnext-gfn',
         'pcnet/pcnet-multi',
         'pcnet/pcnet-light as released',
@@ -158,7 +159,7 @@ def test_given_boxes(query, num):
     ],
 )
 def test_other_methods(kind, tmp_path):
-    """Two stages, a shallow branch, a filter; several anchors and levels."""
+    """Two stages, a shallow branch, a filter; three; anchors; levels."""
     exported = Exported(kind, tmp_path)
     assert {n.domain for n in all_nodes(exported.graph)} == {''}
     images = pictures(3, SIZE)

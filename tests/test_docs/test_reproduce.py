@@ -119,6 +119,7 @@ SCHEDULES = {
     'OIM, NAE, HOIM': ['oim/oim', 'nae/nae', 'hoim/hoim'],
     r'OIMNet\+\+': ['oimnetpp/oimnetpp'],
     'SeqNet': ['seqnet/seqnet'],
+    'COAT': ['coat/coat'],
     'SeqNeXt': ['seqnext/seqnext'],
     'FDPS, BOIM': ['fdps/fdps', 'fdps/fdps-boim'],
     'IIDFC': ['iidfc/iidfc'],

@@ -19,7 +19,7 @@ from mmps.testing import (
     training_loss,
 )
 
-from tiny_methods import shallow_branch, shallow_neck
+from tiny_methods import occluded_attention, shallow_branch, shallow_neck
 
 SELECTIVE = dict(type='mmps.SelectiveRefreshQueue')
 ONE_LEVEL = dict(type='mmps.LinearProjection', in_channels=[64], embed_dims=16)
@@ -27,7 +27,8 @@ TWO_LEVELS = dict(
     type='mmps.LinearProjection', in_channels=[32, 64], embed_dims=16
 )
 CHOICES = {
-    'head': ['plain', 'sequential'],
+    'head': ['plain', 'sequential', 'cascade'],
+    'shared': ['layer4', 'transformer'],
     'classifier': ['Linear', 'one logit', 'Norm', 'PixelNorm', 'Memory'],
     'decomposition': [
         'SharedPooling',
@@ -46,16 +47,17 @@ CHOICES = {
                'LocalizationAwareUpdate'],
     'queue': ['circular', 'selective', 'none'],
     'background': [False, True],
+    'identities': [False, True],
     'shallow': [None, 'SFM', 'SFM+SD', 'SFM+SD map'],
     'filter': [None, 'GalleryFilter'],
 }  # fmt: skip
 NAMES = list(CHOICES)
 PLAIN = dict(
-    head='plain', classifier='Linear', decomposition='SharedPooling',
-    pooling='Max', attention=None, projection='one level', norm='BN',
-    loss='OIM', regression='SmoothL1', update='MomentumUpdate',
-    queue='circular', background=False, shallow=None,
-    filter=None,
+    head='plain', shared='layer4', classifier='Linear',
+    decomposition='SharedPooling', pooling='Max', attention=None,
+    projection='one level', norm='BN', loss='OIM', regression='SmoothL1',
+    update='MomentumUpdate', queue='circular', background=False,
+    identities=False, shallow=None, filter=None,
 )  # fmt: skip
 
 
@@ -74,6 +76,8 @@ def refused(c):
         return 'loss_distill .* SelectiveRefreshQueue'
     if c['filter'] and c['shallow']:
         return 'gallery_filter gates scenes .* with shallow'
+    if c['filter'] and c['head'] == 'cascade':
+        return 'gallery_filter .* num_reid_stages=2'
     if c['filter'] and c['norm'] != 'BN':
         return 'ProtoNorm counts people, but gallery_filter'
     return None
@@ -130,9 +134,12 @@ def config(c):
     if c['background']:
         memory['background_size'] = 6
     pooling, loss_attention = c['pooling'], None
+    side = 8 if c['shared'] == 'transformer' else 4
     if pooling.startswith('PGA'):
         pooling = dict(
-            type='mmps.PrototypeGuidedAttention', channels=16, size=(4, 4)
+            type='mmps.PrototypeGuidedAttention',
+            channels=16,
+            size=(side, side),
         )
         if 'without' not in c['pooling']:
             loss_attention = dict(
@@ -164,7 +171,10 @@ def config(c):
         reid['uncertainty'] = dict(type='mmps.UncertaintyGuidance')
     if c['projection'] == 'attenuated':
         reid['uncertainty'] = dict(mode='attenuate')
+    if c['identities']:
+        reid['id_classifier'] = dict(max_ids=9)
     bbox_head = dict(
+        roi_feat_size=side,
         decomposition=dict(type=f'mmps.{c["decomposition"]}'),
         classifier=dict(type=f'mmps.{c["classifier"]}Classifier'),
     )
@@ -193,9 +203,12 @@ def config(c):
         roi_head['gallery_filter'] = dict(
             pool_size=8, memory=dict(num_scenes=4)
         )
-    stages = 2 if c['head'] == 'sequential' else 1
+    if c['shared'] == 'transformer':
+        roi_head['shared_head'] = occluded_attention(exchange_width=1)
+    stages = dict(plain=1, sequential=2, cascade=3)[c['head']]
+    roi_head['num_reid_stages'] = max(1, stages - 1)
     model = tiny_two_stage(stages, **roi_head)
-    if 'layer4' in c['norm']:
+    if 'layer4' in c['norm'] and c['shared'] == 'layer4':
         model.roi_head.shared_head.backbone.norm_cfg = dict(norm, affine=True)
     if c['shallow']:
         model = shallow_neck(model)
@@ -220,9 +233,13 @@ def test_trains_and_predicts(c):
     total = training_loss(losses)
     assert total.isfinite()
     total.backward()
-    unused = [n for n, p in model.named_parameters() if p.grad is None]
+    unused = [
+        name
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad and parameter.grad is None
+    ]
     assert unused == []
-    heads = [model.roi_head.reid_head]
+    heads = [model.roi_head.reid_head, *model.roi_head.earlier_reid_heads]
     if c['shallow']:
         heads.append(model.roi_head.shallow.reid_head)
     ids = torch.cat([s.gt_instances.person_ids for s in samples])
@@ -234,7 +251,8 @@ def test_trains_and_predicts(c):
     inputs, samples = demo_search_samples((3, 2), queries=(1, 2))
     with torch.no_grad():
         results = model.predict(inputs, samples)
-    dims = 32 if c['shallow'] else 16
+    dims = 32 if c['head'] == 'cascade' else 16
+    dims += 16 if c['shallow'] else 0
     for sample, queries in zip(results, (1, 2)):
         found = sample.pred_instances
         assert len(found) > 0

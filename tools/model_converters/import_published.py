@@ -8,6 +8,7 @@ run.
 """
 
 import argparse
+import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,6 +43,8 @@ from mmps.utils.files import write_whole
 from mmps.utils.part_imports import import_parts
 
 QUEUES = '.memory.queue', '.memory.background'
+# They are built from the config of the last one.
+_EARLIER_HEADS = re.compile(r'earlier_reid_heads\.\d+')
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -131,7 +134,7 @@ def fit(imported: Imported, source: Path) -> list[str]:
     model = build_model(config)
     own = model.state_dict()
     options = {
-        f'model.{key}_size': len(rows)
+        f'model.{_EARLIER_HEADS.sub("reid_head", key)}_size': len(rows)
         for key, rows in imported.state.items()
         if key.endswith(QUEUES) and key in own and len(rows) != len(own[key])
     }

@@ -1,6 +1,7 @@
 """All families of published checkpoints."""
 
 from .alignps import ALIGNPS, ALIGNPS_PLUS
+from .coat import COAT
 from .family import Family
 from .hoim import HOIM, IIDFC
 from .nae import NAE, NAE_PLUS, NAE_PLUS_FUSED
@@ -13,7 +14,7 @@ from .seqnext import SEQNEXT, SEQNEXT_R50
 FAMILIES: dict[str, Family] = {
     family.name: family
     for family in (
-        *(SEQNET, NAE, NAE_PLUS, NAE_PLUS_FUSED, HOIM, IIDFC, OIMNETPP),
+        *(SEQNET, NAE, NAE_PLUS, NAE_PLUS_FUSED, HOIM, IIDFC, OIMNETPP, COAT),
         *(SEQNEXT, SEQNEXT_R50),
         *(PCNET, PCNET_LIGHT, PCNET_MULTI),
         *(ALIGNPS, ALIGNPS_PLUS),

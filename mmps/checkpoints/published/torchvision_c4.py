@@ -21,11 +21,17 @@ TABLE = 'roi_heads.reid_loss.lut'
 FIRST_LAYER4 = Rule(
     'roi_heads.box_head.layer4.', 'roi_head.shared_heads.0.layers.'
 )
-MEMORY = Rule(
-    'roi_heads.reid_loss.', 'roi_head.reid_head.memory.', identity_memory
-)
+_REID_HEAD = 'roi_head.reid_head.'
 # Of Faster R-CNN; these methods tell people from background otherwise.
 UNUSED_CLASSIFIER = Rule('roi_heads.box_predictor.cls_score.', None)
+
+
+def memory(source: str = 'reid_loss', target: str = _REID_HEAD) -> Rule:
+    """Of the tables of a re-id head."""
+    return Rule(f'roi_heads.{source}.', f'{target}memory.', identity_memory)
+
+
+MEMORY = memory()
 
 
 def deltas(source: str, stage: int) -> Rule:
@@ -34,21 +40,23 @@ def deltas(source: str, stage: int) -> Rule:
     return Rule(f'roi_heads.{source}.bbox_pred.', target, person_deltas)
 
 
-def projection(*sources: str) -> tuple[Rule, ...]:
+def projection(
+    *sources: str, head: str = 'embedding_head', target: str = _REID_HEAD
+) -> tuple[Rule, ...]:
     """Of the projectors of the maps that the embedding is made from."""
     return tuple(
         Rule(
-            f'roi_heads.embedding_head.projectors.{source}.',
-            'roi_head.reid_head.projection.',
+            f'roi_heads.{head}.projectors.{source}.',
+            f'{target}projection.',
             projection_level(level),
         )
         for level, source in enumerate(sources)
     )
 
 
-def rescaler(target: str) -> Rule:
+def rescaler(target: str, head: str = 'embedding_head') -> Rule:
     """Of the batch norm that makes a score of the embedding's length."""
-    return Rule('roi_heads.embedding_head.rescaler.', target)
+    return Rule(f'roi_heads.{head}.rescaler.', target)
 
 
 ONE_STAGE = (

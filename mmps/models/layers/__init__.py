@@ -19,6 +19,8 @@ from .decomposition import (
 )
 from .deform_conv import DeformConv, deform_conv2d_by_sampling
 from .deform_conv_pack import DeformConvPack, ModulatedDeformConvPack
+from .identity_classifier import IdentityClassifier
+from .occluded_attention import OccludedAttentionTransformer
 from .part_attention import PartAttention
 from .point_pooling import (
     BasePointPooling,
@@ -53,6 +55,7 @@ __all__ = [
     'DeformConv',
     'DeformConvPack',
     'FlattenDecomposition',
+    'IdentityClassifier',
     'IdentityPointPooling',
     'LinearClassifier',
     'LinearProjection',
@@ -63,6 +66,7 @@ __all__ = [
     'ModulatedDeformConvPack',
     'NormAttention',
     'NormClassifier',
+    'OccludedAttentionTransformer',
     'ParameterDecomposition',
     'PartAttention',
     'PedestrianAttention',

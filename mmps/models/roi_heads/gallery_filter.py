@@ -77,6 +77,10 @@ class GalleryFilter(BaseModule):
                 f'{embed_dims}; people gate scenes value by value, give both '
                 'the same'
             )
+        if len(self.projection.in_channels) == 1 and hasattr(
+            self.shared_head, 'drop_before'
+        ):
+            self.shared_head.drop_before()
         self.pool_size = pool_size
         self.level = level
         self.temperature = temperature
@@ -104,7 +108,8 @@ class GalleryFilter(BaseModule):
             (N, D) unit embeddings, at least float32.
         """
         pooled = F.adaptive_max_pool2d(x[self.level], self.pool_size)
-        maps = [pooled, self.shared_head(pooled)]
+        shared = self.shared_head(pooled)
+        maps = [pooled, shared] if torch.is_tensor(shared) else shared
         maps = maps[-len(self.projection.in_channels) :]
         scenes = self.projection([self.pooling(one)[0] for one in maps])
         return F.normalize(_precise(scenes), dim=1)

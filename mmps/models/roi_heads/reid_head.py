@@ -34,6 +34,9 @@ class ReIDHead(BaseModule):
         uncertainty (dict, optional): :class:`UncertaintyGuidance`; its
             ``in_channels`` and ``embed_dims`` are those of the projection.
             Defaults to None.
+        id_classifier (dict, optional): :class:`IdentityClassifier`, a
+            second loss on the embeddings; its ``embed_dims`` are those of
+            the projection. Defaults to None.
 
     Raises:
         ValueError: Two parts do not go together.
@@ -47,6 +50,7 @@ class ReIDHead(BaseModule):
         loss_reid: dict | None = None,
         loss_attention: dict | None = None,
         uncertainty: dict | None = None,
+        id_classifier: dict | None = None,
     ) -> None:
         super().__init__()
         self.projection = MODELS.build(
@@ -73,6 +77,15 @@ class ReIDHead(BaseModule):
                     'in_channels': self.projection.in_channels,
                     'embed_dims': self.embed_dims,
                     **uncertainty,
+                }
+            )
+        self.id_classifier = None
+        if id_classifier is not None:
+            self.id_classifier = MODELS.build(
+                {
+                    'type': 'mmps.IdentityClassifier',
+                    'embed_dims': self.embed_dims,
+                    **id_classifier,
                 }
             )
         self._check_parts()
@@ -183,8 +196,8 @@ class ReIDHead(BaseModule):
                 boxes, for a memory that needs them. Defaults to None.
 
         Returns:
-            ``loss_reid``, and ``loss_kl`` and ``loss_attention`` where
-            configured.
+            ``loss_reid``, and ``loss_kl``, ``loss_id`` and
+            ``loss_attention`` where configured.
         """
         log_variance = None
         losses = {}
@@ -202,6 +215,10 @@ class ReIDHead(BaseModule):
             person_ids,
             log_variance=log_variance.mean(1) if attenuate else None,
         )
+        if self.id_classifier is not None:
+            losses['loss_id'] = self.id_classifier.loss(
+                readout.x, person_ids, readout.num_ids
+            )
         if self.loss_attention is not None:
             losses['loss_attention'] = self.loss_attention(
                 features.attention[people],

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..utils import boxes_in_input
 from .final_boxes import as_they_are, best_boxes, probability
+from .stages import pruning_behind
 
 
 class RoIPredictionMixin:
@@ -28,8 +29,13 @@ class RoIPredictionMixin:
       of the 'last', or of the 'mean' of all logits (Cascade R-CNN). Defaults
       to 'last'.
     - ``before_last``: ``score_thr``, ``nms`` and ``max_per_img`` of the boxes
-      that reach the last stage, by the stage before it (SeqNet). Defaults to
-      None, all.
+      that reach the last stage, by the score up to the stage before it
+      (SeqNet); or a list, with one for every stage but the last, None to let
+      all boxes pass (COAT). Defaults to None, all.
+    - ``reid_from``: with several re-id stages, what is searched by: 'concat'
+      of their n unit vectors / sqrt n, earlier stages first, their 'mean' as
+      a unit vector, or that of the 'first' or 'last' of these stages.
+      Defaults to 'concat'.
     - ``embedding``: with a shallow branch, what is searched by: 'concat' of
       both unit vectors / sqrt 2, their 'mean' as a unit vector, or one of
       them. Defaults to 'concat'.
@@ -170,27 +176,45 @@ class RoIPredictionMixin:
             of any length. What detection does not need is computed for these
             RoIs only.
         """
-        stage = self.num_stages - 1
-        maps = self.roi_maps(stage, x, rois)
-        reid = None
-        if getattr(self.bbox_head[stage], 'needs_reid', False):
-            reid = self.embed(maps)
+        logits, deltas, maps, reid = self.run_stage(
+            self.num_stages - 1, x, rois
+        )
 
         def embeddings_of(index: Tensor, unit: bool = True) -> Tensor:
             name = 'embeddings' if unit else 'mean'
             if reid is None:
-                deep = getattr(self.embed([m[index] for m in maps]), name)
+                last = getattr(self.embed([m[index] for m in maps]), name)
             else:
-                deep = getattr(reid, name)[index]
+                last = getattr(reid, name)[index]
+            deep = self._with_earlier(last, x, rois[index])
             if self.shallow is None:
                 return deep
             return combine(
-                deep,
-                self.shallow(x, rois[index]).embeddings,
+                [deep, self.shallow(x, rois[index]).embeddings],
                 self.test_cfg.get('embedding', 'concat'),
             )
 
-        return *self.detect(stage, maps, reid), embeddings_of
+        return logits, deltas, embeddings_of
+
+    def _with_earlier(
+        self, last: Tensor, x: Sequence[Tensor], rois: Tensor
+    ) -> Tensor:
+        """The last stage's embeddings beside those of earlier re-id stages.
+
+        All stages embed the same RoIs, those of the last one.
+        """
+        how = self.test_cfg.get('reid_from', 'concat')
+        if self.num_reid_stages == 1 or how == 'last':
+            return last
+        first = self.num_stages - self.num_reid_stages
+        stages = range(first, self.num_stages - 1)
+        if how == 'first':
+            stages = stages[:1]
+        earlier = [
+            self.embed(self.roi_maps(stage, x, rois), stage).embeddings
+            for stage in stages
+        ]
+        return combine([*earlier, last], how)
 
     def _refine(
         self,
@@ -202,13 +226,9 @@ class RoIPredictionMixin:
     ) -> list[Tensor]:
         """Boxes of the next stage; the stage's logits are kept beside them."""
         rois = bbox2roi(boxes)
-        scores, deltas = self.detect(
-            stage, self.roi_maps(stage, x, rois), None
-        )
+        scores, deltas = self.run_stage(stage, x, rois)[:2]
         counts = [len(one) for one in boxes]
-        prune = None
-        if stage == self.num_stages - 2:
-            prune = self.test_cfg.get('before_last')
+        prune = pruning_behind(self.test_cfg, stage, self.num_stages)
         refined = []
         for i, (score, delta) in enumerate(
             zip(scores.split(counts), deltas.split(counts))
@@ -216,7 +236,8 @@ class RoIPredictionMixin:
             found = self.decode(stage, boxes[i], delta, samples[i])
             logits[i].append(score)
             if prune is not None:
-                keep = best_boxes(found, probability(score), prune)[1]
+                seen = self.person_score(logits[i])
+                keep = best_boxes(found, seen, prune)[1]
                 found = found[keep]
                 logits[i] = [seen[keep] for seen in logits[i]]
             refined.append(found)
@@ -252,31 +273,32 @@ class RoIPredictionMixin:
         return found, keep
 
     def person_score(self, logits: list[Tensor]) -> Tensor:
-        """(n,) score of the boxes of one image, from (n, 2) per stage."""
+        """(n,) score of an image's boxes, from (n, 2) per stage so far."""
         choice = self.test_cfg.get('score_from', 'last')
         if choice == 'mean':
             return probability(torch.stack(logits).float().mean(0))
         score = probability(logits[0 if choice == 'first' else -1])
-        pixelwise = getattr(self.bbox_head[-1], 'pixelwise', False)
+        head = self.bbox_head[len(logits) - 1]
+        pixelwise = getattr(head, 'pixelwise', False)
         if choice == 'last' and pixelwise and len(score):
             # NAE+: relative to the image's best.
             score = score / score.max()
         return score
 
 
-def combine(deep: Tensor, shallow: Tensor, how: str) -> Tensor:
-    """One vector for search from the unit embeddings of both branches.
+def combine(vectors: Sequence[Tensor], how: str) -> Tensor:
+    """One vector for search from several unit embeddings of a person.
 
     Args:
-        deep: (N, D).
-        shallow: (N, D'); D' = D for the mean.
-        how: 'concat', 'mean', 'deep' or 'shallow'.
+        vectors: n times (N, D); D may differ but for the mean.
+        how: 'concat', 'mean', 'first' or 'deep', or another word for the
+            last.
 
     Returns:
-        (N, D + D') or (N, D), unit length.
+        (N, sum of D) or (N, D), unit length.
     """
     if how == 'concat':
-        return torch.cat((deep, shallow), 1) / 2**0.5
+        return torch.cat(list(vectors), 1) / len(vectors) ** 0.5
     if how == 'mean':
-        return F.normalize(deep + shallow, dim=1)
-    return deep if how == 'deep' else shallow
+        return F.normalize(sum(vectors), dim=1)
+    return vectors[0 if how in ('first', 'deep') else -1]

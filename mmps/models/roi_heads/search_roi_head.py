@@ -25,8 +25,9 @@ from ..layers.proto_norm import (
 from ..layers.reid_features import ReIDFeatures
 from ..memories import needs_cosines
 from ..utils import for_roi_align
+from .reid_head import ReIDHead
 from .roi_prediction import RoIPredictionMixin
-from .stages import check_stages, per_stage
+from .stages import check_num_reid_stages, check_stages, per_stage
 
 
 @MODELS.register_module()
@@ -38,17 +39,23 @@ class SearchRoIHead(RoIPredictionMixin, BaseRoIHead):
     the RoI feature, the shared head (layer4 of a C4 detector) and a box
     head; with several stages each but the first works on the boxes of the
     one before (SeqNet, Cascade R-CNN). The re-id head reads the RoI maps of
-    the last stage. Query boxes travel in the data samples and go through the
-    same parts in the same pass.
+    the last stage; there may be one for each of the last stages (COAT), whose
+    embeddings of a person are combined at test. Query boxes travel in the
+    data samples and go through the same parts in the same pass.
 
     Args:
         bbox_roi_extractor (dict | list[dict]): Of every stage, or of each.
         bbox_head (dict | list[dict]): Of each stage; a dict for one.
             :class:`SearchBBoxHead`, or an mmdet head with one class.
         reid_head (dict): :class:`ReIDHead`.
+        num_reid_stages (int): How many stages, counted from the last, embed
+            people. Each has a re-id head of its own, with a memory and
+            losses. Defaults to 1.
         shared_head (dict | list[dict], optional): Such as
-            :class:`BackboneStage`; every stage has a copy of its own.
-            Defaults to None.
+            :class:`BackboneStage`; every stage has a copy of its own. One
+            that gives two maps, such as
+            :class:`OccludedAttentionTransformer`, replaces the map before
+            it, too. Defaults to None.
         attention (dict, optional): On the RoI feature before the shared
             head, such as :class:`PedestrianAttention`, a copy per stage.
             ``in_channels`` are those of the RoI extractor. Defaults to None.
@@ -72,6 +79,7 @@ class SearchRoIHead(RoIPredictionMixin, BaseRoIHead):
         bbox_roi_extractor: dict | Sequence[dict],
         bbox_head: dict | Sequence[dict],
         reid_head: dict,
+        num_reid_stages: int = 1,
         shared_head: dict | Sequence[dict] | None = None,
         attention: dict | None = None,
         shallow: dict | None = None,
@@ -93,7 +101,12 @@ class SearchRoIHead(RoIPredictionMixin, BaseRoIHead):
             channels = self.bbox_roi_extractor[0].out_channels
             attention = {'in_channels': channels, **attention}
         self.attention = self._build('attention', attention)
+        self.num_reid_stages = num_reid_stages
+        check_num_reid_stages(num_reid_stages, self.num_stages)
         self.reid_head = MODELS.build(reid_head)
+        self.earlier_reid_heads = ModuleList(
+            MODELS.build(reid_head) for _ in range(num_reid_stages - 1)
+        )
         self.shallow = MODELS.build(shallow) if shallow else None
         self.gallery_filter = None
         if gallery_filter is not None:
@@ -106,6 +119,11 @@ class SearchRoIHead(RoIPredictionMixin, BaseRoIHead):
             self.num_stages,
         )
         check_stages(self)
+        for stage, part in enumerate(self.shared_heads):
+            reid = self.reid_head_of(stage)
+            unread = reid is None or reid.num_levels == 1
+            if unread and hasattr(part, 'drop_before'):
+                part.drop_before()
 
     def _build(self, name: str, cfg: dict | Sequence | None) -> ModuleList:
         # mmengine's list, which initialises what it holds; torch's does not.
@@ -186,7 +204,8 @@ class SearchRoIHead(RoIPredictionMixin, BaseRoIHead):
             rois: (n, 5), image index and xyxy.
 
         Returns:
-            One or two maps (n, C, h, w).
+            One or two maps (n, C, h, w), the last of which is what boxes are
+            made of.
         """
         extractor = self.bbox_roi_extractor[stage]
         levels = [for_roi_align(level) for level in x[: extractor.num_inputs]]
@@ -194,13 +213,26 @@ class SearchRoIHead(RoIPredictionMixin, BaseRoIHead):
         if self.attention:
             maps = [self.attention[stage](maps[0])]
         if self.shared_heads:
-            maps.append(self.shared_heads[stage](maps[0]))
+            shared = self.shared_heads[stage](maps[0])
+            both = not torch.is_tensor(shared)
+            maps = list(shared) if both else [*maps, shared]
         return maps
 
-    def embed(self, maps: Sequence[Tensor]) -> ReIDFeatures:
-        """Embeddings of the last stage's RoI maps."""
-        classifier = getattr(self.bbox_head[-1], 'classifier', None)
-        return self.reid_head(
+    def reid_head_of(self, stage: int) -> ReIDHead | None:
+        """The re-id head of a stage; None if the stage embeds nobody."""
+        place = stage - self.num_stages + self.num_reid_stages
+        if place < 0:
+            return None
+        return [*self.earlier_reid_heads, self.reid_head][place]
+
+    def embed(
+        self, maps: Sequence[Tensor], stage: int | None = None
+    ) -> ReIDFeatures:
+        """Embeddings of a stage's RoI maps; by default of the last stage."""
+        if stage is None:
+            stage = self.num_stages - 1
+        classifier = getattr(self.bbox_head[stage], 'classifier', None)
+        return self.reid_head_of(stage)(
             maps, with_readout=getattr(classifier, 'needs_readout', False)
         )
 
@@ -212,6 +244,26 @@ class SearchRoIHead(RoIPredictionMixin, BaseRoIHead):
         if getattr(head, 'needs_reid', False):
             return head(maps[-1], reid)
         return head(maps[-1])
+
+    def run_stage(
+        self, stage: int, x: Sequence[Tensor], rois: Tensor
+    ) -> tuple[Tensor, Tensor, list[Tensor], ReIDFeatures | None]:
+        """What a stage makes of RoIs, for prediction.
+
+        Args:
+            stage: Index of the stage.
+            x: Levels of the neck.
+            rois: (n, 5), image index and xyxy.
+
+        Returns:
+            (n, 2) logits, (n, 4) deltas, the RoI maps, and the embeddings if
+            detection reads them.
+        """
+        maps = self.roi_maps(stage, x, rois)
+        reid = None
+        if getattr(self.bbox_head[stage], 'needs_reid', False):
+            reid = self.embed(maps, stage)
+        return *self.detect(stage, maps, reid), maps, reid
 
     def loss(
         self,
@@ -229,7 +281,8 @@ class SearchRoIHead(RoIPredictionMixin, BaseRoIHead):
         Returns:
             ``loss_cls``, ``loss_bbox``, ``acc`` (behind ``s0.``, ``s1.``,
             ... with several stages), ``loss_reid`` and what the parts add
-            (``loss_scene`` of a gallery filter).
+            (likewise, with several re-id stages; ``loss_scene`` of a gallery
+            filter).
         """
         truth = unpack_gt_instances(batch_data_samples)
         proposals = rpn_results_list
@@ -237,13 +290,14 @@ class SearchRoIHead(RoIPredictionMixin, BaseRoIHead):
         for stage in range(self.num_stages):
             samples = self._sample(stage, proposals, *truth[:2])
             rois = bbox2roi([s.priors for s in samples])
-            is_last = stage == self.num_stages - 1
             people, person_ids, background = _people_and_background(
                 samples, truth[0]
             )
+            reid = None
             with self._identities(stage, len(rois), people, person_ids):
                 maps = self.roi_maps(stage, x, rois)
-                reid = self.embed(maps) if is_last else None
+                if self.reid_head_of(stage) is not None:
+                    reid = self.embed(maps, stage)
             scores, deltas = self.detect(stage, maps, reid)
             head = self.bbox_head[stage]
             found = head.loss_and_target(
@@ -255,7 +309,12 @@ class SearchRoIHead(RoIPredictionMixin, BaseRoIHead):
                     reid.attention, rois, found['bbox_targets']
                 )
             losses.update(self._name_losses(stage, box_losses))
-            if not is_last:
+            if reid is not None:
+                who = (people, person_ids, background)
+                losses.update(
+                    self._reid_losses(stage, x, rois, reid, samples, who)
+                )
+            if stage < self.num_stages - 1:
                 with torch.no_grad():
                     proposals = head.refine_bboxes(
                         samples,
@@ -271,21 +330,6 @@ class SearchRoIHead(RoIPredictionMixin, BaseRoIHead):
                         InstanceData(bboxes=rois.new_zeros(0, 4))
                         for _ in samples
                     ]
-        ious = None
-        if self._needs_ious():
-            ious = _overlaps(samples, rois[people, 1:])
-        readout = self.reid_head.read(
-            reid, people, shared=needs_cosines(self.shallow)
-        )
-        if self.shallow is not None:
-            losses.update(
-                self.shallow.loss(x, rois[people], person_ids, readout, ious)
-            )
-        losses.update(
-            self.reid_head.loss(
-                reid, people, person_ids, readout, background, ious
-            )
-        )
         if self.gallery_filter is not None:
             losses.update(self._scene_loss(x, truth[0], batch_data_samples))
         return losses
@@ -311,9 +355,38 @@ class SearchRoIHead(RoIPredictionMixin, BaseRoIHead):
             [int(sample.img_id) for sample in batch_data_samples],
         )
 
-    def _needs_ious(self) -> bool:
-        heads = [self.reid_head]
-        if self.shallow is not None:
+    def _reid_losses(
+        self,
+        stage: int,
+        x: Sequence[Tensor],
+        rois: Tensor,
+        reid: ReIDFeatures,
+        samples: Sequence[SamplingResult],
+        who: tuple[Tensor, Tensor, Tensor],
+    ) -> dict[str, Tensor]:
+        """Losses of a stage's people; the shallow branch is of the last."""
+        people, person_ids, background = who
+        ious = None
+        if self._needs_ious(stage):
+            ious = _overlaps(samples, rois[people, 1:])
+        head = self.reid_head_of(stage)
+        shallow = self.shallow if stage == self.num_stages - 1 else None
+        readout = head.read(reid, people, shared=needs_cosines(shallow))
+        losses = {}
+        if shallow is not None:
+            losses.update(
+                shallow.loss(x, rois[people], person_ids, readout, ious)
+            )
+        losses.update(
+            head.loss(reid, people, person_ids, readout, background, ious)
+        )
+        if self.num_reid_stages == 1:
+            return losses
+        return {f's{stage}.{name}': value for name, value in losses.items()}
+
+    def _needs_ious(self, stage: int) -> bool:
+        heads = [self.reid_head_of(stage)]
+        if self.shallow is not None and stage == self.num_stages - 1:
             heads.append(self.shallow.reid_head)
         return any(head.memory.needs_ious for head in heads)
 
@@ -321,7 +394,9 @@ class SearchRoIHead(RoIPredictionMixin, BaseRoIHead):
         self, stage: int, count: int, people: Tensor, person_ids: Tensor
     ) -> AbstractContextManager:
         """Where norms by person are used, tell them whose RoIs they get."""
-        modules = [*self.shared_heads[stage : stage + 1], self.reid_head]
+        modules = [*self.shared_heads[stage : stage + 1]]
+        if (reid_head := self.reid_head_of(stage)) is not None:
+            modules.append(reid_head)
         if not has_proto_norm(modules):
             return nullcontext()
         num_ids = self.reid_head.memory.num_ids
@@ -365,17 +440,16 @@ class SearchRoIHead(RoIPredictionMixin, BaseRoIHead):
             (n, 2) logits, (n, 4) deltas, (n, D) unit embeddings.
         """
         rois = bbox2roi([get_box_tensor(p.bboxes) for p in rpn_results_list])
-        for stage in range(self.num_stages):
-            maps = self.roi_maps(stage, x, rois)
-            is_last = stage == self.num_stages - 1
-            reid = self.embed(maps) if is_last else None
-            scores, deltas = self.detect(stage, maps, reid)
-            if not is_last:
-                boxes = self.bbox_head[stage].bbox_coder.decode(
-                    rois[:, 1:], deltas
-                )
-                rois = torch.cat((rois[:, :1], get_box_tensor(boxes)), 1)
-        return scores, deltas, reid.embeddings
+        for stage in range(self.num_stages - 1):
+            deltas = self.run_stage(stage, x, rois)[1]
+            boxes = self.bbox_head[stage].bbox_coder.decode(
+                rois[:, 1:], deltas
+            )
+            rois = torch.cat((rois[:, :1], get_box_tensor(boxes)), 1)
+        scores, deltas, maps, reid = self.run_stage(
+            self.num_stages - 1, x, rois
+        )
+        return scores, deltas, (reid or self.embed(maps)).embeddings
 
 
 def _overlaps(samples: Sequence[SamplingResult], boxes: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from ..memories import CircularQueue
 TEST_CHOICES = dict(
     score_from=('last', 'first', 'mean'),
     embedding=('concat', 'mean', 'deep', 'shallow'),
+    reid_from=('concat', 'mean', 'first', 'last'),
 )
 
 
@@ -36,6 +37,41 @@ def per_stage(name: str, value: Any, num_stages: int) -> list:
     return list(value)
 
 
+def check_num_reid_stages(num_reid_stages: int, num_stages: int) -> None:
+    """Refuse a number of re-id heads that the stages cannot have.
+
+    Args:
+        num_reid_stages: The option.
+        num_stages: How many stages there are.
+
+    Raises:
+        ValueError: It is not between 1 and the number of stages.
+    """
+    if not 1 <= num_reid_stages <= num_stages:
+        raise ValueError(
+            'SearchRoIHead: num_reid_stages must be between 1 and the number '
+            f'of bbox heads, {num_stages}, got {num_reid_stages}'
+        )
+
+
+def pruning_behind(test_cfg: dict, stage: int, num_stages: int) -> dict | None:
+    """How boxes are pruned between a stage and the next.
+
+    Args:
+        test_cfg: Its ``before_last`` is of the last stage but one, or a list
+            with one for every stage but the last.
+        stage: Index of the stage; not the last.
+        num_stages: How many there are.
+
+    Returns:
+        ``score_thr``, ``nms`` and ``max_per_img``; None to let all pass.
+    """
+    prune = test_cfg.get('before_last')
+    if isinstance(prune, Sequence):
+        return prune[stage]
+    return prune if stage == num_stages - 2 else None
+
+
 def check_stages(head: nn.Module) -> None:
     """Refuse parts that do not go together.
 
@@ -45,7 +81,15 @@ def check_stages(head: nn.Module) -> None:
     Raises:
         ValueError: Names two parts and the reason.
     """
-    _check_test_cfg(head.test_cfg or {})
+    _check_test_cfg(head.test_cfg or {}, head.num_stages)
+    if head.num_reid_stages > 1 and not (head.test_cfg or {}).get(
+        'unit_queries', True
+    ):
+        raise ValueError(
+            'SearchRoIHead: test_cfg.unit_queries=False does not go with '
+            f'num_reid_stages={head.num_reid_stages}, whose unit embeddings '
+            'are combined'
+        )
     reid = head.reid_head
     maps = 2 if head.shared_heads else 1
     if reid.num_levels > maps:
@@ -65,11 +109,12 @@ def check_stages(head: nn.Module) -> None:
         if classifier is None:
             continue
         name = type(classifier).__name__
-        if classifier.needs_reid and stage < head.num_stages - 1:
+        if classifier.needs_reid and head.reid_head_of(stage) is None:
             raise ValueError(
                 f'SearchRoIHead: {name} in bbox_head {stage} reads '
-                'embeddings, but only the last stage has the re-id head; use '
-                'LinearClassifier there'
+                'embeddings, but this stage has no re-id head; use '
+                'LinearClassifier there, or num_reid_stages='
+                f'{head.num_stages - stage}'
             )
         if (
             getattr(classifier, 'needs_background', False)
@@ -105,6 +150,12 @@ def _check_filter(head: nn.Module) -> None:
             'reid_head, but with shallow people are searched by another one; '
             'use one of both'
         )
+    if head.num_reid_stages > 1:
+        raise ValueError(
+            'SearchRoIHead: gallery_filter gates scenes by the embedding of '
+            'one stage, but people are searched by those of num_reid_stages='
+            f'{head.num_reid_stages}; use one of both'
+        )
     if has_proto_norm([head.gallery_filter]):
         raise ValueError(
             'SearchRoIHead: ProtoNorm counts people, but gallery_filter '
@@ -113,7 +164,14 @@ def _check_filter(head: nn.Module) -> None:
         )
 
 
-def _check_test_cfg(cfg: dict) -> None:
+def _check_test_cfg(cfg: dict, num_stages: int) -> None:
+    prune = cfg.get('before_last')
+    if isinstance(prune, Sequence) and len(prune) != num_stages - 1:
+        raise ValueError(
+            f'SearchRoIHead: test_cfg.before_last has {len(prune)} entries '
+            f'for {num_stages} stages; expected one for every stage but the '
+            'last'
+        )
     for name, choices in TEST_CHOICES.items():
         if cfg.get(name, choices[0]) not in choices:
             raise ValueError(
@@ -123,6 +181,17 @@ def _check_test_cfg(cfg: dict) -> None:
 
 
 def _check_shallow(head: nn.Module) -> None:
+    cfg = head.test_cfg or {}
+    dims = head.shallow.reid_head.embed_dims
+    deep = head.reid_head.embed_dims
+    if cfg.get('reid_from', 'concat') == 'concat':
+        deep *= head.num_reid_stages
+    if cfg.get('embedding') == 'mean' and deep != dims:
+        raise ValueError(
+            "SearchRoIHead: test_cfg.embedding='mean' needs embeddings of one "
+            f'size, but the deep one has {deep} values and the shallow one '
+            f"{dims}; use 'concat', or test_cfg.reid_from='mean'"
+        )
     if head.shallow.loss_distill is None:
         return
     memories = [head.reid_head.memory, head.shallow.reid_head.memory]

@@ -65,6 +65,18 @@ def test_queues_of_other_sizes(run, tmp_path):
     assert config == f'config: hoim-release_r50_prw --cfg-options {option}'
 
 
+def test_queues_of_several_stages(run, tmp_path):
+    """They have one config."""
+    source = tmp_path / 'coat.pth'
+    state = listed_weights('coat')
+    for stage in ('2nd', '3rd'):
+        state[f'roi_heads.reid_loss_{stage}.cq'] = torch.ones(70, 256)
+    torch.save(state, source)
+    *_, config = run(source)
+    option = 'model.roi_head.reid_head.memory.queue_size=70'
+    assert config == f'config: coat-release_r50_prw --cfg-options {option}'
+
+
 def test_versions_that_their_files_do_not_tell_apart(run, tmp_path):
     """PCNet's standard and fast ones on CUHK-SYSU differ in testing alone."""
     source = tmp_path / 'pcnet.pth'

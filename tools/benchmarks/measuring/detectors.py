@@ -119,8 +119,10 @@ def few_boxes(model: ConfigDict, num: int) -> ConfigDict:
         return model
     rcnn = model.test_cfg.rcnn
     rcnn.max_per_img = num
-    if rcnn.get('before_last'):
-        rcnn.before_last.max_per_img = num
+    pruning = rcnn.get('before_last') or []
+    for cfg in pruning if isinstance(pruning, list) else [pruning]:
+        if cfg:
+            cfg.max_per_img = num
     return model
 
 

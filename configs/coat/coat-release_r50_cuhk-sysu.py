@@ -1,0 +1,25 @@
+# COAT as its published code tests it on CUHK-SYSU, for its checkpoints.
+_base_ = [
+    '../_base_/models/coat_r50_c4.py',
+    '../_base_/datasets/cuhk_sysu_torchvision.py',
+    '../_base_/schedules/schedule_coat_cuhk_sysu.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(
+    rpn_head=dict(
+        anchor_generator=dict(type='mmps.TorchvisionAnchorGenerator')
+    ),
+    # The checkpoints lack the weights of the identity classifiers.
+    roi_head=dict(reid_head=dict(id_classifier=None)),
+    test_cfg=dict(
+        rcnn=dict(
+            score_thr=0.5,
+            before_last=[
+                dict(prune, score_thr=0.5)
+                for prune in _base_.model.test_cfg.rcnn.before_last
+            ],
+        )
+    ),
+)
+train_dataloader = dict(batch_size=3)
