@@ -67,7 +67,7 @@ class _PeopleCrop(BaseTransform):
         self.crop_size = tuple(crop_size)
         self.min_visible = min_visible
 
-    def place(
+    def _place(
         self, boxes: np.ndarray, person_ids: np.ndarray, size: np.ndarray
     ) -> np.ndarray:
         """Choose a crop.
@@ -93,7 +93,7 @@ class _PeopleCrop(BaseTransform):
         """
         boxes = results['gt_bboxes']
         height, width = results['img'].shape[:2]
-        x1, y1, x2, y2 = self.place(
+        x1, y1, x2, y2 = self._place(
             boxes.tensor.numpy(),
             results[PERSON_IDS_KEY],
             np.array([width, height]),
@@ -153,10 +153,9 @@ class FocusedCrop(_PeopleCrop):
     """
 
     @cache_randomness
-    def place(
+    def _place(
         self, boxes: np.ndarray, person_ids: np.ndarray, size: np.ndarray
     ) -> np.ndarray:
-        """Choose the window; see the class."""
         window = np.array(self.crop_size)
         low, high = np.zeros(2, int), size - window
         labelled = np.flatnonzero(person_ids >= 0)
@@ -210,10 +209,9 @@ class SafeCrop(_PeopleCrop):
         self.erosion = erosion
 
     @cache_randomness
-    def place(
+    def _place(
         self, boxes: np.ndarray, person_ids: np.ndarray, size: np.ndarray
     ) -> np.ndarray:
-        """Choose the rectangle; see the class."""
         if not len(boxes):
             return np.concatenate((np.zeros(2, int), size))
         margin = self.erosion * (boxes[:, 2:] - boxes[:, :2])

@@ -173,8 +173,9 @@ class SearchProblem:
             rows: Which of its rows.
 
         Returns:
-            Four (B,) numbers per row: frames of the gallery, those that are
-            not searched, frames with the person, and those that are not.
+            Four times (B,). For every row the number of frames of its
+            gallery, of those that are not searched, of frames with the
+            person, and of those of them that are not searched.
         """
         frames = task.in_gallery[rows]
         searched = self.searched(task, rows)

@@ -83,7 +83,7 @@ class DensePredictionMixin:
         *others: list[Tensor] | None,
         batch_data_samples: SampleList,
     ) -> InstanceList:
-        """Outputs of :meth:`forward` to results in input pixels.
+        """Outputs of ``forward`` to results in input pixels.
 
         Embeddings of query boxes are written into the data samples.
         """
@@ -125,7 +125,7 @@ class DensePredictionMixin:
         feats: list[Tensor],
         *others: list[Tensor] | None,
     ) -> list['DenseOutputs']:
-        """Outputs of :meth:`forward` in anchor order, per image.
+        """Outputs of ``forward`` in anchor order, per image.
 
         The first levels may be all there are.
         """

@@ -127,8 +127,8 @@ class GalleryFilter(BaseModule):
             scenes: (Q, D) of the scene that each was seen in.
 
         Returns:
-            (Q, 3, D): the gate with the norm's scale, the norm's shift, and
-            the unit vector of the person in the own scene.
+            (Q, 3, D), which is the gate with the norm's scale, the norm's
+            shift, and the unit vector of the person in the own scene.
         """
         norm = self.norm
         scale = norm.weight * (norm.running_var + norm.eps).rsqrt()

@@ -14,7 +14,7 @@ SIZE = (140, 310)
 
 def place(crop, frame: dict, seed: int) -> np.ndarray:
     np.random.seed(seed)
-    return crop.place(
+    return crop._place(
         frame['gt_bboxes'].tensor.numpy(),
         frame['gt_instances_ids'],
         np.array(frame['img'].shape[1::-1]),
