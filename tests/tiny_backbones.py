@@ -63,7 +63,11 @@ def with_backbone(model: ConfigDict, name: str) -> ConfigDict:
     model.rpn_head.update(in_channels=shallow, feat_channels=shallow)
     head = model.roi_head
     head.bbox_roi_extractor.out_channels = shallow
-    head.shared_head.backbone = dict(backbone, num_stages=3)
+    if 'backbone' in head.shared_head:
+        head.shared_head.backbone = dict(backbone, num_stages=3)
+    else:  # a transformer, which makes channels of its own
+        head.shared_head.in_channels = shallow
+        deep = head.shared_head.out_channels
     boxes = head.bbox_head
     for box in boxes if isinstance(boxes, list) else [boxes]:
         box.in_channels = deep
@@ -79,15 +83,18 @@ def two_stage_on(name: str, num_stages: int = 1, **kwargs: Any) -> ConfigDict:
 
 
 def one_stage_on(model: ConfigDict, name: str) -> ConfigDict:
-    """Put the stages of strides 8 and 16 below a tiny one-stage model.
+    """Put the stages below a tiny one-stage model.
+
+    Those of strides 8 and 16, or of 4 as well for a neck of three levels.
 
     Args:
         model: Changed in place.
         name: Of :data:`TINY_BACKBONES`.
     """
     backbone, channels = TINY_BACKBONES[name]
-    model.backbone = dict(backbone, num_stages=3, out_indices=(1, 2))
-    model.neck.in_channels = list(channels[1:3])
+    levels = range(3 - len(model.neck.in_channels), 3)
+    model.backbone = dict(backbone, num_stages=3, out_indices=tuple(levels))
+    model.neck.in_channels = [channels[level] for level in levels]
     nms = dict(type='nms', iou_threshold=0.4)
     model.test_cfg.update(nms_pre=20, score_thr=0.0, nms=nms, max_per_img=5)
     return model

@@ -15,9 +15,11 @@ ROOT = Path(__file__).parents[2] / 'configs'
 NAMES = sorted(
     p.relative_to(ROOT).as_posix() for p in ROOT.glob('*/*_scenes*.py')
 )
-# One of each method trains in every run.
-QUICK = {f'{name.partition("/")[0]}_r18_scenes.py' for name in NAMES}
-QUICK |= {'ugas-seqnet_r18_scenes.py'}
+# One of each kind of network trains in every run.
+QUICK = {
+    f'{name}_r18_scenes.py'
+    for name in ('oim', 'ugas-seqnet', 'coat', 'pcnet', 'alignps', 'pstr')
+}
 CONFIGS = [
     pytest.param(
         name, marks=() if Path(name).name in QUICK else pytest.mark.slow

@@ -8,15 +8,17 @@ import torch
 
 from mmps.deploy import build_graph
 from mmps.deploy.onnx_check import predict
-from mmps.testing import tiny_two_stage
+from mmps.testing import build, tiny_two_stage
 from mmps.utils.errors import UsageError
 
 from .conftest import lively, pictures, pyramid
+from tiny_methods import tiny_pstr
 
 SIZE = (112, 192)
 NAMES = sorted(
     f'{path.parent.name}/{path.name[: -len("_r18_scenes.py")]}'
     for path in Path('configs').glob('*/*_r18_scenes.py')
+    if path.parent.name != 'pstr'  # there is no graph of it
 )
 BOXES = np.array([[10, 5, 40, 100], [100, 20, 150, 110]], np.float32)
 
@@ -44,7 +46,12 @@ def options(name, score_thr=0.0):
 
 
 def test_there_are_configs():
-    assert len(NAMES) == 18
+    assert len(NAMES) == 21
+
+
+def test_a_set_of_people_has_no_graph():
+    with pytest.raises(UsageError, match='PSTR: expected a single-stage dete'):
+        build_graph(build(tiny_pstr()), SIZE)
 
 
 @pytest.mark.parametrize('name', NAMES)

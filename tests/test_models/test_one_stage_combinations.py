@@ -5,10 +5,10 @@ import itertools
 import pytest
 import torch
 
-import mmps.models  # noqa: F401
+from mmps.models.memories import IdentityMemory
 from mmps.testing import build, demo_search_samples, training_loss
 
-from tiny_methods import tiny_alignps, tiny_pcnet
+from tiny_methods import tiny_alignps, tiny_pcnet, tiny_pstr
 
 HEADS = {'PCNet': tiny_pcnet, 'AlignPS': tiny_alignps}
 NECKS = ['ChannelMapper', 'AFA']
@@ -75,8 +75,29 @@ def test_every_pair_is_there():
     'choices', COMBINATIONS, ids=lambda c: '-'.join(c[:4])
 )
 def test_trains_and_predicts(choices):
+    check(config(*choices))
+
+
+@pytest.mark.parametrize(
+    ('loss', 'update', 'queue'),
+    [
+        (*choices, QUEUES[(i + i // 4) % 2])
+        for i, choices in enumerate(itertools.product(LOSSES, UPDATES))
+    ],
+)
+def test_pstr_trains_and_predicts(loss, update, queue):
+    """A set of people, which reads a neck of its own."""
+    model = tiny_pstr()
+    model.bbox_head.memory = dict(
+        num_ids=6, queue_size=8, update=UPDATES[update], **queue
+    )
+    model.bbox_head.loss_reid = LOSSES[loss]
+    check(model)
+
+
+def check(model):
     torch.manual_seed(0)
-    model = build(config(*choices)).train()
+    model = build(model).train()
     inputs, samples = demo_search_samples((3, 2))
     for _ in range(2):
         total = training_loss(model.loss(inputs, samples))
@@ -84,9 +105,10 @@ def test_trains_and_predicts(choices):
     total.backward()
     unused = [n for n, p in model.named_parameters() if p.grad is None]
     assert unused == []
-    memory = model.bbox_head.memory
-    assert memory.prototypes_filled.any()
-    assert memory.queue_filled.any()
+    for memory in model.modules():
+        if isinstance(memory, IdentityMemory):
+            assert memory.prototypes_filled.any()
+            assert memory.queue_filled.any()
 
     model.eval()
     inputs, samples = demo_search_samples((3, 2), queries=(1, 2))

@@ -19,6 +19,7 @@ def oim_batch():
     return memory, x, torch.tensor([0, -1, 3, 3, 0, -1, 7, 8, -1, 0])
 
 
+@pytest.mark.slow
 def test_measures_and_writes(cli, monkeypatch, tmp_path):
     monkeypatch.setattr('measuring.oim_batch', oim_batch)
     config = tmp_path / 'tiny.py'
