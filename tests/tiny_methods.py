@@ -239,6 +239,7 @@ def tiny_alignps() -> ConfigDict:
                 temperature=1 / 15,
                 queue_temperature=0.1,
                 gamma=2.0,
+                mean_over='people',
             ),
             loss_tri=dict(type='mmps.BatchHardTripletLoss'),
         ),

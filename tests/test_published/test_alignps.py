@@ -1,26 +1,16 @@
 """AlignPS' release: weights by the rules, and the answers of its code."""
 
-import json
 from functools import lru_cache
 
-import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
-from mmengine.dataset import pseudo_collate
+from one_stage_answers import OneStageAnswers, too_large
 
-from mmps.apis import PersonModel, get_model
+from mmps.apis import get_model
 from mmps.checkpoints.published import convert, recognise
 from mmps.checkpoints.reading import load_state
-from mmps.datasets.transforms import LoadFrame
-from mmps.utils.config import load_config
 
-from published_weights import (
-    DATA,
-    listed_weights,
-    published_weights,
-    read_oracle,
-)
+from published_weights import listed_weights
 
 FAMILIES = {'alignps': 'alignps', 'alignps_plus': 'alignps-plus'}
 TABLE = 'bbox_head.labeled_matching_layer.lookup_table'
@@ -64,77 +54,15 @@ def test_every_weight_has_its_place(name, family, dataset):
 
 
 @lru_cache(maxsize=1)
-def answers(name):
-    return read_oracle(name)
-
-
-@lru_cache(maxsize=1)
-def person_model(name):
-    """With the weights of the answers, and the size of their pictures."""
-    meta = json.loads(str(answers(name)['meta']))
-    imported = convert(published_weights(answers(name)))
-    assert imported.dataset == meta['dataset']
-    config = load_config(f'mmps::alignps/{imported.config}.py')
-    (resize,) = (
-        step
-        for step in config.test_dataloader.dataset.pipeline
-        if step.type == 'mmdet.Resize'
-    )
-    assert tuple(resize.scale) == (1500, 900)
-    resize.scale = tuple(meta['scale'])
-    model = PersonModel(config, device='cpu', det_thr=0)
-    model.model.load_state_dict(imported.state)
-    return model, meta['queries']
-
-
-def distance(one, two):
-    """Largest of 1 - cosine; stored are halves."""
-    two = F.normalize(torch.from_numpy(two).double(), dim=1)
-    return (1 - (one.double() * two).sum(1)).max().item()
-
-
-@torch.inference_mode()
-def differences(name, picture):
-    """From the stored answers, in double precision like those."""
-    oracle = answers(name)
-    given, queries = person_model(name)
-    image = LoadFrame().transform(dict(img_path=str(DATA / picture)))['img']
-    prepared = given.prepare(image, queries[picture])
-    model = given.model.double()
-    data = model.data_preprocessor(pseudo_collate([prepared]))
-    sample = data['data_samples'][0]
-    maps = model.extract_feat(data['inputs'].double())
-    (found,) = model.bbox_head.predict(maps, [sample], rescale=True)
-
-    def stored(key):
-        return oracle[f'{picture}/{key}']
-
-    inputs = data['inputs'][0, :, ::8, ::8].numpy()
-    assert len(found) == len(stored('scores')) >= 10
-    return dict(
-        inputs=np.abs(inputs - stored('input_sample')).max(),
-        bboxes=np.abs(found.bboxes.numpy() - stored('bboxes')).max(),
-        scores=np.abs(found.scores.numpy() - stored('scores')).max(),
-        embeddings=distance(found.embeddings, stored('embeddings')),
-        queries=distance(
-            sample.query_instances.embeddings, stored('query_embeddings')
-        ),
-    )
-
-
-# Pixels, scores, 1 - cosine.
-TOLERANCES = dict(
-    inputs=1e-4, bboxes=1e-3, scores=1e-6, embeddings=1e-6, queries=1e-6
-)
+def answers_of(name):
+    return OneStageAnswers(name)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('picture', ['scene-wide.jpg', 'scene-high.jpg'])
 @pytest.mark.parametrize('name', FAMILIES)
 def test_answers_are_those_of_the_official_code(name, picture):
-    found = differences(name, picture)
-    assert found.keys() == TOLERANCES.keys()
-    assert {k: v for k, v in found.items() if v > TOLERANCES[k]} == {}
+    assert too_large(answers_of(name).differences(picture)) == set()
 
 
 @pytest.mark.slow
@@ -147,13 +75,13 @@ def test_answers_are_those_of_the_official_code(name, picture):
 )
 def test_without_an_option_answers_differ(change, differ, monkeypatch):
     """So that the comparison would notice."""
-    model, _ = person_model('alignps')
-    head = model.model.bbox_head
+    answers = answers_of('alignps')
+    head = answers.model.bbox_head
     if change == 'subtract_mean':
         monkeypatch.setattr(head, 'subtract_mean', False)
         monkeypatch.setitem(head.test_cfg, 'max_per_img', 29)
         monkeypatch.setitem(head.test_cfg, 'score_thr', 0.0)
     else:
         monkeypatch.setitem(head.test_cfg, 'query_from', 'locations')
-    found = differences('alignps', 'scene-wide.jpg')
-    assert differ <= {k for k, v in found.items() if v > 10 * TOLERANCES[k]}
+    found = answers.differences('scene-wide.jpg')
+    assert differ <= too_large(found, 10)

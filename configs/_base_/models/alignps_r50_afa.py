@@ -64,7 +64,12 @@ model = dict(
                 type='mmps.MomentumUpdate', momentum=0.5, normalise=False
             ),
         ),
-        loss_reid=dict(type='mmps.OIMLoss', temperature=1 / 10, gamma=2.0),
+        loss_reid=dict(
+            type='mmps.OIMLoss',
+            temperature=1 / 10,
+            gamma=2.0,
+            mean_over='people',
+        ),
         loss_tri=dict(type='mmps.BatchHardTripletLoss', margin=0.3),
     ),
     test_cfg=dict(

@@ -80,6 +80,8 @@ class _PeopleCrop(BaseTransform):
         Returns:
             (4,) integers x1, y1, x2, y2; black where they leave the frame.
         """
+        # Not abstract: abc would look it up on the class, where mmcv's
+        # cache_randomness of subclasses fails.
         raise NotImplementedError
 
     def transform(self, results: dict) -> dict:

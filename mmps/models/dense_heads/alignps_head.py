@@ -14,7 +14,6 @@ from mmps.registry import MODELS
 
 from ..layers import ModulatedDeformConvPack
 from ..memories import needs_cosines
-from ..utils import samples_per_process
 from .dense_prediction import (
     DenseOutputs,
     DensePredictionMixin,
@@ -51,21 +50,17 @@ class AlignPSHead(DensePredictionMixin, FCOSHead):
         subtract_mean (bool): Take the mean over the map from each level that
             people are found on, before all else. Defaults to True.
         memory (dict): The identity memory.
-        loss_reid (dict): A loss on the memory's readout. Defaults to
+        loss_reid (dict): A loss on the memory's readout; the published code
+            averages over all positives (``mean_over='people'``). Defaults to
             OIMLoss.
         loss_tri (dict, optional): One more, BatchHardTripletLoss in AlignPS
             (TOIM). Defaults to None.
-        reid_average (str): The re-id loss is divided by the number of
-            'positives', or of 'labelled' positives. Defaults to 'positives'.
         reid_norm_cfg (dict, optional): Norm before L2. Defaults to None.
         **kwargs: See mmdet's FCOSHead. ``dcn_on_last_conv`` makes the last
             convolution of the towers a ModulatedDeformConvPack.
 
     For ``test_cfg`` see :class:`DensePredictionMixin`. Scores are those of
     the class by the centerness; ``score_thr`` holds for the former.
-
-    Raises:
-        ValueError: An option has an unknown value.
     """
 
     inclusive_boxes = False
@@ -79,15 +74,9 @@ class AlignPSHead(DensePredictionMixin, FCOSHead):
         memory: OptConfigType = None,
         loss_reid: OptConfigType = None,
         loss_tri: OptConfigType = None,
-        reid_average: str = 'positives',
         reid_norm_cfg: OptConfigType = None,
         **kwargs,
     ) -> None:
-        if reid_average not in ('positives', 'labelled'):
-            raise ValueError(
-                "AlignPSHead: reid_average must be 'positives' or "
-                f"'labelled', got {reid_average!r}"
-            )
         super().__init__(num_classes, in_channels, regress_ranges, **kwargs)
         self.subtract_mean = subtract_mean
         self.memory = MODELS.build(
@@ -99,7 +88,6 @@ class AlignPSHead(DensePredictionMixin, FCOSHead):
         )
         self.loss_reid = MODELS.build(loss_reid or dict(type='mmps.OIMLoss'))
         self.loss_tri = MODELS.build(loss_tri) if loss_tri else None
-        self.reid_average = reid_average
         self.reid_norm = None
         if reid_norm_cfg is not None:
             self.reid_norm = build_norm_layer(reid_norm_cfg, in_channels)[1]
@@ -239,15 +227,8 @@ class AlignPSHead(DensePredictionMixin, FCOSHead):
 
     def _reid_losses(self, embeddings: Tensor, person_ids: Tensor) -> dict:
         """Losses on embeddings (P, C) of positive locations."""
-        avg_factor = None
-        if self.reid_average == 'positives':
-            avg_factor = samples_per_process(len(person_ids), person_ids)
         readout = self.memory(embeddings, shared=needs_cosines(self.loss_tri))
-        losses = dict(
-            loss_reid=self.loss_reid(
-                readout, person_ids, avg_factor=avg_factor
-            )
-        )
+        losses = dict(loss_reid=self.loss_reid(readout, person_ids))
         if self.loss_tri is not None:
             losses['loss_tri'] = self.loss_tri(readout, person_ids)
         if len(person_ids) == 0 and self.reid_norm is not None:

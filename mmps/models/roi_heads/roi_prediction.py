@@ -291,8 +291,8 @@ def combine(vectors: Sequence[Tensor], how: str) -> Tensor:
 
     Args:
         vectors: n times (N, D); D may differ but for the mean.
-        how: 'concat', 'mean', 'first' or 'deep', or another word for the
-            last.
+        how: 'concat', 'mean', 'first' or 'deep' for the first of them,
+            'last' or 'shallow' for the last.
 
     Returns:
         (N, sum of D) or (N, D), unit length.

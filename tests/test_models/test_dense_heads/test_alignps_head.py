@@ -140,13 +140,14 @@ def test_identity_losses_equal_a_loop(subtract_mean, ranges):
 
 def test_mean_over_labelled_people():
     averages = {}
-    for average in ('positives', 'labelled'):
-        head = make_head(reid_average=average)
+    for average in ('people', 'labelled'):
+        loss = dict(tiny_alignps().bbox_head.loss_reid, mean_over=average)
+        head = make_head(loss_reid=loss)
         averages[average] = head.loss(levels(), people())['loss_reid']
     found = positives_by_loop(levels(), people(), head.regress_ranges)
     labelled = sum(one[1] >= 0 for one in found)
     torch.testing.assert_close(
-        averages['labelled'] * labelled, averages['positives'] * len(found)
+        averages['labelled'] * labelled, averages['people'] * len(found)
     )
 
 
@@ -294,18 +295,13 @@ def test_overlaps_of_people_reach_the_memory():
 
 
 @pytest.mark.parametrize(
-    ('where', 'options', 'fault'),
+    ('options', 'fault'),
     [
-        ('head', dict(reid_average='all'), "reid_average must be 'positives'"),
-        ('test', dict(query_from='boxes'), "query_from: expected 'locations'"),
-        ('test', dict(return_points=True), 'AlignPSHead samples no points'),
+        (dict(query_from='boxes'), "query_from: expected 'locations'"),
+        (dict(return_points=True), 'AlignPSHead samples no points'),
     ],
 )
-def test_refuses_options(where, options, fault):
-    if where == 'head':
-        with pytest.raises(ValueError, match=fault):
-            make_head(**options)
-        return
+def test_refuses_options(options, fault):
     head = make_head().eval()
     head.test_cfg.update(options)
     with pytest.raises(ValueError, match=fault):
