@@ -251,6 +251,25 @@ def tiny_alignps() -> ConfigDict:
     )
 
 
+def tiny_roi_alignps() -> ConfigDict:
+    """Config of AlignPS' head beside a RoI head; 16-d embeddings of both."""
+    dense = tiny_alignps()
+    model = _two_stage(
+        bbox_head=dict(classifier=dict(type='mmps.NormClassifier'))
+    )
+    return ConfigDict(
+        {
+            **model,
+            'type': 'mmps.DenseTwoStageDetector',
+            'backbone': dense.backbone,
+            'neck': dense.neck,
+            'bbox_head': dense.bbox_head,
+            'roi_levels': (1,),
+            'test_cfg': dict(model.test_cfg, dense=dense.test_cfg),
+        }
+    )
+
+
 def tiny_pstr() -> ConfigDict:
     """Config of a PSTR with 8 queries, three maps and 16-d features."""
     attention = dict(
@@ -369,5 +388,6 @@ TINY_METHODS: dict[str, Callable[[], ConfigDict]] = {
     'ugas': _ugas,
     'pcnet': tiny_pcnet,
     'alignps': tiny_alignps,
+    'roi-alignps': tiny_roi_alignps,
     'pstr': tiny_pstr,
 }

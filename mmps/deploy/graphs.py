@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mmps.models.dense_heads.dense_prediction import DenseOutputs, nearest
 from mmps.models.dense_heads.search_boxes import average_neighbours
+from mmps.models.roi_heads import SearchRoIHead
 from mmps.models.roi_heads.stages import pruning_behind
 
 from .layers import Pixels
@@ -173,10 +174,43 @@ class TwoStageGraph(SearchGraph):
 
     def embed(self, x: Sequence[Tensor], boxes: Tensor) -> Tensor:
         """Neck levels and (q, 4) boxes to (q, D) embeddings."""
-        *_, embeddings_of = self.model.roi_head.last_stage(
-            x, bbox2roi([boxes])
-        )
-        return embeddings_of(torch.arange(boxes.size(0)))
+        return _embed_rois(self.model.roi_head, x, boxes)
+
+
+class DenseTwoStageGraph(OneStageGraph):
+    """Of a :class:`DenseTwoStageDetector`, whose RPN is left out."""
+
+    def detect(self, x: tuple[Sequence, Sequence]) -> tuple[Tensor, ...]:
+        """Levels of both heads to what :meth:`OneStageGraph.detect` gives."""
+        roi_levels, dense_levels = x
+        found, scores, dense, valid = super().detect(dense_levels)
+        embeddings = self._combine(roi_levels, found, dense)
+        return found, scores, embeddings, valid
+
+    def embed(self, x: tuple[Sequence, Sequence], boxes: Tensor) -> Tensor:
+        """Levels of both heads and (q, 4) boxes to (q, D) embeddings."""
+        roi_levels, dense_levels = x
+        dense = super().embed(dense_levels, boxes)
+        own = self._combine(roi_levels, boxes, dense)
+        if not self.model.bbox_head.query_from_detections:
+            return own
+        found, _, embeddings, valid = self.detect(x)
+        return torch.where(valid.any(), embeddings[nearest(boxes, found)], own)
+
+    def _combine(
+        self, x: Sequence[Tensor], boxes: Tensor, dense: Tensor
+    ) -> Tensor:
+        """Embeddings of (n, 4) boxes from those of the dense head."""
+        rois = _embed_rois(self.model.roi_head, x, boxes)
+        return self.model.combine((dense, rois))
+
+
+def _embed_rois(
+    head: SearchRoIHead, x: Sequence[Tensor], boxes: Tensor
+) -> Tensor:
+    """One image's levels and (n, 4) boxes to (n, D) embeddings."""
+    *_, embeddings_of = head.last_stage(x, bbox2roi([boxes]))
+    return embeddings_of(torch.arange(boxes.size(0)))
 
 
 def _in_anchor_order(x: Tensor, size: int) -> Tensor:

@@ -12,12 +12,18 @@ import torch
 from torch import nn
 
 from mmps.models.dense_heads import DensePredictionMixin
+from mmps.models.detectors import DenseTwoStageDetector
 from mmps.models.roi_heads import SearchRoIHead
 from mmps.utils.errors import UsageError
 from mmps.utils.files import write_whole
 from mmps.utils.torch_version import require_torch
 
-from .graphs import OneStageGraph, SearchGraph, TwoStageGraph
+from .graphs import (
+    DenseTwoStageGraph,
+    OneStageGraph,
+    SearchGraph,
+    TwoStageGraph,
+)
 from .layers import replace_layers
 from .operators import translations
 
@@ -47,18 +53,20 @@ def build_graph(model: nn.Module, size: tuple[int, int]) -> SearchGraph:
             'a PCNetHead or an AlignPSHead, or a two-stage one with a '
             'SearchRoIHead'
         )
-    if head.test_cfg.get('use_gt_boxes', False):
+    finder = getattr(model, 'bbox_head', head)
+    if finder.test_cfg.get('use_gt_boxes', False):
         raise UsageError(
             'test_cfg.use_gt_boxes: a graph sees no annotations; export the '
             'config without it'
         )
     model = copy.deepcopy(model).cpu().float().eval()
     replace_layers(model)
-    kind = (
-        OneStageGraph
-        if isinstance(head, DensePredictionMixin)
-        else TwoStageGraph
-    )
+    if isinstance(model, DenseTwoStageDetector):
+        kind = DenseTwoStageGraph
+    elif isinstance(head, DensePredictionMixin):
+        kind = OneStageGraph
+    else:
+        kind = TwoStageGraph
     return kind(model, tuple(size))
 
 

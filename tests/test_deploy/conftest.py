@@ -27,6 +27,13 @@ def detector(name: str, **options) -> nn.Module:
         return lively(cfg.model)
 
 
+def path_of_test_cfg(name: str) -> str:
+    """Where, in a scenes config's test_cfg, detections are chosen."""
+    if name.startswith('alignps/roi-'):
+        return 'dense.'
+    return '' if name.startswith(('alignps', 'pcnet')) else 'rcnn.'
+
+
 def lively(cfg: dict) -> nn.Module:
     """Build a detector whose predictions differ."""
     torch.manual_seed(0)

@@ -11,7 +11,7 @@ from mmps.deploy.onnx_check import predict
 from mmps.testing import build, tiny_two_stage
 from mmps.utils.errors import UsageError
 
-from .conftest import lively, pictures, pyramid
+from .conftest import lively, path_of_test_cfg, pictures, pyramid
 from tiny_methods import tiny_pstr
 
 SIZE = (112, 192)
@@ -41,12 +41,11 @@ def assert_equal(model, size=SIZE):
 
 
 def options(name, score_thr=0.0):
-    stage = '' if name.startswith(('alignps', 'pcnet')) else '.rcnn'
-    return {f'test_cfg{stage}.score_thr': score_thr}
+    return {f'test_cfg.{path_of_test_cfg(name)}score_thr': score_thr}
 
 
 def test_there_are_configs():
-    assert len(NAMES) == 21
+    assert len(NAMES) == 22
 
 
 def test_a_set_of_people_has_no_graph():

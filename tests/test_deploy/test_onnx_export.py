@@ -12,7 +12,13 @@ from mmps.deploy import export_onnx
 from mmps.deploy.onnx_check import Differences, check_onnx, predict
 from mmps.utils.errors import UsageError
 
-from .conftest import detector, lively, pictures, pyramid
+from .conftest import (
+    detector,
+    lively,
+    path_of_test_cfg,
+    pictures,
+    pyramid,
+)
 from tiny_backbones import TINY_BACKBONES, two_stage_on
 
 pytest.importorskip('torch', minversion='2.11')
@@ -31,15 +37,15 @@ def model_of(kind):
     """A model that finds nobody on grey, and many elsewhere."""
     if kind == 'pyramid':
         return lively(pyramid())
-    stage = '' if kind.startswith(('alignps', 'pcnet')) else 'rcnn.'
     kind, _, release = kind.partition(' ')
-    model = detector(kind, **{f'test_cfg.{stage}score_thr': 0.0})
+    path = path_of_test_cfg(kind)
+    model = detector(kind, **{f'test_cfg.{path}score_thr': 0.0})
     if release and kind.startswith('alignps'):
         model.bbox_head.test_cfg.query_from = 'detections'
     elif release:
         model.bbox_head.inclusive_boxes = True
         model.bbox_head.test_cfg.average_skip = 31
-    head = getattr(model, 'roi_head', None) or model.bbox_head
+    head = getattr(model, 'bbox_head', None) or model.roi_head
     head.test_cfg.score_thr = float(predict(model, GREY)[1].max()) + 1e-5
     return model
 
@@ -155,6 +161,7 @@ def test_given_boxes(query, num):
         'pcnet/pcnet-multi',
         'pcnet/pcnet-light as released',
         'alignps/alignps as released',
+        'alignps/roi-alignps as released',
         'pyramid',
     ],
 )

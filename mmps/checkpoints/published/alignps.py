@@ -9,8 +9,9 @@ from .family import Family
 from .rules import Rule
 
 _HEAD = 'bbox_head'
-_TABLE = f'{_HEAD}.labeled_matching_layer.'
-_RULES = (
+_LABELLED = f'{_HEAD}.labeled_matching_layer.'
+TABLE = f'{_LABELLED}lookup_table'
+RULES = (
     # mmdet has kept the names of its parts.
     *(
         Rule(prefix, prefix)
@@ -26,7 +27,7 @@ _RULES = (
             f'{_HEAD}.scales.',
         )
     ),
-    Rule(_TABLE, f'{_HEAD}.memory.', lookup_table),
+    Rule(_LABELLED, f'{_HEAD}.memory.', lookup_table),
     Rule(
         f'{_HEAD}.unlabeled_matching_layer.',
         f'{_HEAD}.memory.',
@@ -43,8 +44,8 @@ def _family(name: str, title: str, deformable: bool) -> Family:
     return Family(
         name=name,
         title=title,
-        rules=_RULES,
-        table=f'{_TABLE}lookup_table',
+        rules=RULES,
+        table=TABLE,
         configs={
             'prw': f'{name}-release_r50_prw',
             'cuhk-sysu': f'{name}-release_r50_cuhk-sysu',

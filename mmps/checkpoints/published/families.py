@@ -8,6 +8,7 @@ from .nae import NAE, NAE_PLUS, NAE_PLUS_FUSED
 from .oimnetpp import OIMNETPP
 from .pcnet_release import PCNET, PCNET_LIGHT, PCNET_MULTI
 from .pstr_release import PSTR, PSTR_DCN, PSTR_PVT
+from .roi_alignps import ROI_ALIGNPS
 from .seqnet import SEQNET
 from .seqnext import SEQNEXT, SEQNEXT_R50
 
@@ -17,7 +18,7 @@ FAMILIES: dict[str, Family] = {
         *(SEQNET, NAE, NAE_PLUS, NAE_PLUS_FUSED, HOIM, IIDFC, OIMNETPP, COAT),
         *(SEQNEXT, SEQNEXT_R50),
         *(PCNET, PCNET_LIGHT, PCNET_MULTI),
-        *(ALIGNPS, ALIGNPS_PLUS),
+        *(ALIGNPS, ALIGNPS_PLUS, ROI_ALIGNPS),
         *(PSTR, PSTR_DCN, PSTR_PVT),
     )
 }

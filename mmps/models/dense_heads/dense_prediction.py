@@ -6,13 +6,13 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from mmdet.structures import DetDataSample, SampleList
-from mmdet.structures.bbox import bbox_overlaps, cat_boxes, scale_boxes
+from mmdet.structures.bbox import bbox_overlaps, cat_boxes
 from mmdet.utils import InstanceList
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from ..layers.batch_norm import batch_norm
-from ..utils import boxes_in_input
+from ..utils import boxes_in_input, to_original_size
 from .search_boxes import average_neighbours, flatten_maps
 
 
@@ -68,11 +68,7 @@ class DensePredictionMixin:
             *outs, batch_data_samples=batch_data_samples
         )
         if rescale:
-            for result, sample in zip(results, batch_data_samples):
-                inverse = [1 / s for s in sample.scale_factor]
-                result.bboxes = scale_boxes(result.bboxes, inverse)
-                if 'points' in result:
-                    result.points = scale_boxes(result.points, inverse)
+            to_original_size(results, batch_data_samples)
         return results
 
     def predict_by_feat(

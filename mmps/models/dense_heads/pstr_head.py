@@ -23,7 +23,7 @@ from mmps.registry import MODELS
 
 from ..layers.part_attention import PartAttention
 from ..memories import needs_cosines
-from ..utils import boxes_in_input
+from ..utils import boxes_in_input, to_original_size
 from .dense_prediction import nearest
 
 
@@ -302,10 +302,9 @@ class PSTRHead(DeformableDETRHead):
                     if from_detections
                     else self._embed_boxes(queries, image)
                 )
-            if rescale:
-                inverse = [1 / factor for factor in sample.scale_factor]
-                found.bboxes = scale_boxes(found.bboxes, inverse)
             results.append(found)
+        if rescale:
+            to_original_size(results, batch_data_samples)
         return results
 
     @property

@@ -9,6 +9,7 @@ from .distance_loss import DistanceLoss
 from .gaussian_kl_loss import GaussianKLLoss
 from .hoim_loss import HOIMLoss, SoftmaxFocalLoss
 from .irr_loss import IRRLoss
+from .mutual_information_loss import MutualInformationLoss
 from .nt_xent_loss import NTXentLoss
 from .oim_loss import FCLoss, OIMLoss
 from .pcnet_triplet_loss import PCNetTripletLoss
@@ -23,6 +24,7 @@ __all__ = [
     'GaussianKLLoss',
     'HOIMLoss',
     'IRRLoss',
+    'MutualInformationLoss',
     'NTXentLoss',
     'OIMLoss',
     'PCNetTripletLoss',

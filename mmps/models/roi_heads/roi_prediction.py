@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 import torch
 import torch.nn.functional as F
 from mmdet.structures import DetDataSample, SampleList
-from mmdet.structures.bbox import bbox2roi, get_box_tensor, scale_boxes
+from mmdet.structures.bbox import bbox2roi, get_box_tensor
 from mmdet.utils import InstanceList
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from ..utils import boxes_in_input
+from ..utils import boxes_in_input, to_original_size
 from .final_boxes import as_they_are, best_boxes, probability
 from .stages import pruning_behind
 
@@ -68,25 +68,58 @@ class RoIPredictionMixin:
             list[InstanceData]: Per image ``bboxes``, ``scores``, ``labels``
             and ``embeddings`` (n, D).
         """
-        use_gt = self.test_cfg.get('use_gt_boxes', False)
-        boxes = [get_box_tensor(found.bboxes) for found in rpn_results_list]
-        like = x[0].new_zeros(0, dtype=torch.float32)
-        if use_gt:
-            boxes = [
-                boxes_in_input(sample, 'gt_instances', like)
+        if self.test_cfg.get('use_gt_boxes', False):
+            like = x[0].new_zeros(0, dtype=torch.float32)
+            results = [
+                as_they_are(boxes_in_input(sample, 'gt_instances', like))
                 for sample in batch_data_samples
             ]
+            self.embed_boxes(x, results, batch_data_samples)
+        else:
+            results = self._detect(x, rpn_results_list, batch_data_samples)
+        if rescale:
+            to_original_size(results, batch_data_samples)
+        return results
+
+    def embed_boxes(
+        self,
+        x: Sequence[Tensor],
+        detections: InstanceList,
+        batch_data_samples: SampleList,
+    ) -> None:
+        """Embed given detections, and the query boxes, in one pass.
+
+        No box is refined, and none is left out.
+
+        Args:
+            x: Levels of the neck, (N, C, H, W).
+            detections: Per image ``bboxes`` (n, 4), in input pixels, and
+                ``scores`` (n,); their ``embeddings`` (n, D) are written
+                beside them.
+            batch_data_samples: See :meth:`predict`.
+        """
+        boxes = [get_box_tensor(found.bboxes) for found in detections]
+        both = _with_queries(boxes, batch_data_samples)
+        rois = bbox2roi(both)
+        embeddings_of = self.last_stage(x, rois)[2]
+        rows = torch.arange(len(rois), device=rois.device)
+        rows = rows.split([len(one) for one in both])
+        self._add_embeddings(
+            x, detections, batch_data_samples, list(rows), embeddings_of
+        )
+
+    def _detect(
+        self,
+        x: Sequence[Tensor],
+        proposals: InstanceList,
+        samples: SampleList,
+    ) -> InstanceList:
+        """Detections in input pixels, embedded, and the queries'."""
+        boxes = [get_box_tensor(found.bboxes) for found in proposals]
         logits = [[] for _ in boxes]
-        if not use_gt:
-            for stage in range(self.num_stages - 1):
-                boxes = self._refine(
-                    stage, x, boxes, logits, batch_data_samples
-                )
-        queries = [
-            boxes_in_input(sample, 'query_instances', like)
-            for sample in batch_data_samples
-        ]
-        both = [torch.cat(pair) for pair in zip(boxes, queries)]
+        for stage in range(self.num_stages - 1):
+            boxes = self._refine(stage, x, boxes, logits, samples)
+        both = _with_queries(boxes, samples)
         rois = bbox2roi(both)
         last_logits, deltas, embeddings_of = self.last_stage(x, rois)
         counts = [len(one) for one in both]
@@ -97,28 +130,17 @@ class RoIPredictionMixin:
             last_logits.split(counts),
             deltas.split(counts),
             counts,
-            batch_data_samples,
+            samples,
             strict=True,
         ):
             num = len(found)
+            seen.append(score[:num])
+            result, kept = self._select(found, seen, delta[:num], sample)
             rows = torch.arange(start, start + count, device=rois.device)
-            if use_gt:
-                result, keep = as_they_are(found), rows[:num]
-            else:
-                seen.append(score[:num])
-                result, kept = self._select(found, seen, delta[:num], sample)
-                keep = rows[kept]
-            if rescale:
-                inverse = [1 / s for s in sample.scale_factor]
-                result.bboxes = scale_boxes(result.bboxes, inverse)
             results.append(result)
-            wanted.append(torch.cat((keep, rows[num:])))
+            wanted.append(torch.cat((rows[kept], rows[num:])))
             start += count
-        self._add_embeddings(
-            results, batch_data_samples, wanted, embeddings_of
-        )
-        if self.gallery_filter is not None:
-            self._add_scenes(x, batch_data_samples)
+        self._add_embeddings(x, results, samples, wanted, embeddings_of)
         return results
 
     def _add_scenes(self, x: Sequence[Tensor], samples: SampleList) -> None:
@@ -134,17 +156,19 @@ class RoIPredictionMixin:
 
     def _add_embeddings(
         self,
+        x: Sequence[Tensor],
         results: InstanceList,
         samples: SampleList,
         wanted: list[Tensor],
         embeddings_of: Callable[..., Tensor],
     ) -> None:
-        """Embed per image the RoIs of the results, and then its queries."""
+        """Embed per image the RoIs of the results, and then its queries.
+
+        A gallery filter embeds whole scenes besides.
+        """
         unit_queries = self.test_cfg.get('unit_queries', True)
         embeddings = embeddings_of(torch.cat(wanted), unit=unit_queries)
         weighted = self.test_cfg.get('confidence_weighted', False)
-        if self.test_cfg.get('use_gt_boxes', False):
-            weighted = False
         for result, vectors, sample in zip(
             results,
             embeddings.split([len(rows) for rows in wanted]),
@@ -160,6 +184,8 @@ class RoIPredictionMixin:
             result.embeddings = found
             if 'query_instances' in sample:
                 sample.query_instances.embeddings = vectors[num:]
+        if self.gallery_filter is not None:
+            self._add_scenes(x, samples)
 
     def last_stage(
         self, x: Sequence[Tensor], rois: Tensor
@@ -284,6 +310,14 @@ class RoIPredictionMixin:
             # NAE+: relative to the image's best.
             score = score / score.max()
         return score
+
+
+def _with_queries(boxes: list[Tensor], samples: SampleList) -> list[Tensor]:
+    """Per image (n, 4) boxes, and behind them its query boxes."""
+    return [
+        torch.cat((found, boxes_in_input(sample, 'query_instances', found)))
+        for found, sample in zip(boxes, samples, strict=True)
+    ]
 
 
 def combine(vectors: Sequence[Tensor], how: str) -> Tensor:

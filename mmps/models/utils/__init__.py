@@ -1,7 +1,7 @@
 """Helpers that several kinds of heads share."""
 
 from .indices import true_indices
-from .input_boxes import boxes_in_input
+from .input_boxes import boxes_in_input, to_original_size
 from .processes import gather_samples, samples_per_process
 from .roi_align import for_roi_align, run_roi_align
 
@@ -11,5 +11,6 @@ __all__ = [
     'gather_samples',
     'run_roi_align',
     'samples_per_process',
+    'to_original_size',
     'true_indices',
 ]

@@ -1,7 +1,8 @@
-"""Boxes of test samples in the network's input."""
+"""Boxes of test samples and results, in the network's input and back."""
 
-from mmdet.structures import DetDataSample
+from mmdet.structures import DetDataSample, SampleList
 from mmdet.structures.bbox import bbox_flip, get_box_tensor, scale_boxes
+from mmdet.utils import InstanceList
 from torch import Tensor
 
 
@@ -25,3 +26,18 @@ def boxes_in_input(sample: DetDataSample, field: str, like: Tensor) -> Tensor:
     if sample.get('flip', False):
         boxes = bbox_flip(boxes, sample.img_shape, sample.flip_direction)
     return boxes
+
+
+def to_original_size(results: InstanceList, samples: SampleList) -> None:
+    """Scale results from pixels of the network's input to original ones.
+
+    Args:
+        results (list[InstanceData]): Per image ``bboxes`` (n, 4), and
+            ``points`` (n, K, 2) where there are any.
+        samples (list[DetDataSample]): Give the ``scale_factor``.
+    """
+    for result, sample in zip(results, samples, strict=True):
+        inverse = [1 / s for s in sample.scale_factor]
+        result.bboxes = scale_boxes(result.bboxes, inverse)
+        if 'points' in result:
+            result.points = scale_boxes(result.points, inverse)
