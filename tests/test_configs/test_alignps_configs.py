@@ -12,8 +12,8 @@ SIZES = [
 ]  # fmt: skip
 
 
-def load(variant, data):
-    return Config.fromfile(ROOT / f'alignps{variant}_r50_{data}.py')
+def load(variant, data, name='alignps'):
+    return Config.fromfile(ROOT / f'{name}{variant}_r50_{data}.py')
 
 
 @pytest.mark.parametrize('variant', ['', '-plus'])
@@ -66,4 +66,39 @@ def test_what_all_have(variant, data):
     released = load(f'{variant}-release', data)
     assert released.model.test_cfg.pop('query_from') == 'detections'
     assert 'query_from' not in cfg.model.test_cfg
+    assert released.to_dict() == cfg.to_dict()
+
+
+@pytest.mark.parametrize(
+    ('data', 'frames', 'queue'),
+    [('prw', 5704, 500), ('cuhk-sysu', 11206, 5000)],
+)
+def test_values_of_roi_alignps(data, frames, queue):
+    cfg = load('', data, 'roi-alignps')
+    dense, roi = cfg.model.bbox_head, cfg.model.roi_head.reid_head
+    assert dense.loss_reid.temperature == 1 / 10
+    assert dense.loss_reid.mean_over == 'labelled'
+    assert dense.memory['update'].normalise is False
+    assert dense.loss_tri.margin == 0.3
+    assert 'normalise' not in roi.memory['update']
+    assert roi.loss_reid == dict(type='mmps.OIMLoss', loss_weight=1.0)
+    for head in (dense, roi):
+        assert head.memory.queue_size == queue
+        assert head.memory['update'].momentum == 0.5
+    assert cfg.model.loss_mutual.loss_weight == 0.2
+    rcnn = cfg.model.train_cfg.rcnn.assigner
+    assert (rcnn.pos_iou_thr, rcnn.neg_iou_thr) == (0.5, 0.1)
+    align = cfg.model.roi_head.bbox_roi_extractor.roi_layer
+    assert (align.aligned, align.sampling_ratio) == (True, 0)
+    assert cfg.train_dataloader.batch_size == 5
+    epoch = -(-frames // 5)
+    assert cfg.train_cfg.max_iters == 24 * epoch
+    warmup, steps = cfg.param_scheduler
+    assert (warmup.end, warmup.start_factor) == (1141, 1 / 200)
+    assert steps.milestones == [16 * epoch, 22 * epoch]
+    optimizer = cfg.optim_wrapper.optimizer
+    assert (optimizer.lr, optimizer.weight_decay) == (1.5e-3, 5e-4)
+    assert cfg.optim_wrapper.paramwise_cfg is None
+    released = load('-release', data, 'roi-alignps')
+    assert released.model.test_cfg.dense.pop('query_from') == 'detections'
     assert released.to_dict() == cfg.to_dict()

@@ -4,9 +4,15 @@ import itertools
 
 import pytest
 import torch
+from mmengine.config import ConfigDict
 
 from mmps.models.memories import IdentityMemory
-from mmps.testing import build, demo_search_samples, training_loss
+from mmps.testing import (
+    build,
+    demo_search_samples,
+    tiny_two_stage,
+    training_loss,
+)
 
 from tiny_methods import tiny_alignps, tiny_pcnet, tiny_pstr
 
@@ -92,6 +98,74 @@ def test_pstr_trains_and_predicts(loss, update, queue):
         num_ids=6, queue_size=8, update=UPDATES[update], **queue
     )
     model.bbox_head.loss_reid = LOSSES[loss]
+    check(model)
+
+
+ROI_PARTS = {
+    'uncertainty': dict(
+        reid_head=dict(
+            uncertainty=dict(type='mmps.UncertaintyGuidance', mode='attenuate')
+        )
+    ),
+    'HOIM': dict(
+        reid_head=dict(
+            memory=dict(background_size=6),
+            loss_reid=dict(type='mmps.HOIMLoss'),
+        ),
+        bbox_head=dict(classifier=dict(type='mmps.MemoryClassifier')),
+    ),
+    'PGA': dict(
+        reid_head=dict(
+            pooling=dict(
+                type='mmps.PrototypeGuidedAttention', channels=16, size=(4, 4)
+            ),
+            projection=dict(
+                type='mmps.LinearProjection', in_channels=[64], embed_dims=16
+            ),
+        )
+    ),
+    'ProtoNorm': dict(
+        reid_head=dict(
+            projection=dict(
+                type='mmps.LinearProjection',
+                in_channels=[64],
+                embed_dims=16,
+                norm=dict(type='mmps.ProtoNorm'),
+            ),
+            memory=dict(update=dict(type='mmps.LocalizationAwareUpdate')),
+        )
+    ),
+    'two stages': dict(num_stages=2),
+    'gallery filter': dict(
+        gallery_filter=dict(type='mmps.GalleryFilter', pool_size=8)
+    ),
+}
+
+
+@pytest.mark.parametrize('head', HEADS)
+@pytest.mark.parametrize('parts', ROI_PARTS)
+def test_both_kinds_of_heads_train_and_predict(head, parts):
+    """Neither knows what the other is made of."""
+    loss = list(LOSSES)[list(ROI_PARTS).index(parts) % len(LOSSES)]
+    dense = config(loss, 'momentum', head, NECKS[head == 'AlignPS'], {})
+    two_stage = tiny_two_stage(**ROI_PARTS[parts])
+    model = ConfigDict(
+        {
+            **two_stage,
+            'type': 'mmps.DenseTwoStageDetector',
+            'backbone': dense.backbone,
+            'neck': dense.neck,
+            'bbox_head': dense.bbox_head,
+            'roi_levels': (1,),
+            'loss_mutual': dict(
+                type='mmps.MutualInformationLoss', embed_dims=(16, 16)
+            ),
+            'train_cfg': dict(
+                two_stage.train_cfg, dense=dense.get('train_cfg')
+            ),
+            'test_cfg': dict(two_stage.test_cfg, dense=dense.test_cfg),
+        }
+    )
     check(model)
 
 

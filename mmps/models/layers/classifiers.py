@@ -97,7 +97,7 @@ class NormClassifier(BaseClassifier):
 
     def forward(self, x: Tensor | None, reid: ReIDFeatures) -> Tensor:
         """See :meth:`BaseClassifier.forward`; mu has no sampling noise."""
-        length = torch.linalg.vector_norm(reid.mean.float(), dim=1)
+        length = torch.linalg.vector_norm(reid.mean, dim=1)
         logit = batch_norm(self.norm, length[:, None])
         return torch.cat((logit, torch.zeros_like(logit)), 1)
 

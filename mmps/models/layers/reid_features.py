@@ -11,8 +11,8 @@ class ReIDFeatures(NamedTuple):
     """Embeddings of N RoIs and what they were made of.
 
     Attributes:
-        mean: (N, D) mu, any length.
-        embeddings: (N, D) unit mu, fp32.
+        mean: (N, D) mu, any length, fp32 at least.
+        embeddings: (N, D) unit mu, likewise.
         sampled: (N, D) unit vectors that the loss sees; the embeddings
             themselves without uncertainty guidance.
         log_variance: (N, D) log sigma^2 in training with uncertainty

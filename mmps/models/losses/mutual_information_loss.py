@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from mmps.registry import MODELS
 
-from .functional.loss_dtype import precise
+from ..utils.precision import precise
 
 
 @MODELS.register_module()

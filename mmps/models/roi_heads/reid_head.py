@@ -10,6 +10,7 @@ from mmps.registry import MODELS
 
 from ..layers.reid_features import ReIDFeatures
 from ..memories import MemoryReadout, needs_cosines
+from ..utils.precision import precise
 
 
 @MODELS.register_module()
@@ -137,7 +138,7 @@ class ReIDHead(BaseModule):
             mean = self.projection(pooled)
             if self.training and self.uncertainty is not None:
                 log_variance = self.uncertainty(pooled)
-        mean = mean.float()
+        mean = precise(mean)
         embeddings = sampled = F.normalize(mean, dim=1)
         if log_variance is not None and self.uncertainty.mode == 'sample':
             drawn = self.uncertainty.sample(embeddings, log_variance)

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from .loss_dtype import precise
+from ...utils.precision import precise
 
 
 def ciou_loss(pred: Tensor, target: Tensor, eps: float = 1e-7) -> Tensor:

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .loss_dtype import precise
+from ...utils.precision import precise
 
 # Closer to 1 the slope of the arc cosine is infinite.
 _MAX_COSINE = 1 - 1e-7

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .loss_dtype import precise
+from ...utils.precision import precise
 
 
 def distance_loss(

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from .loss_dtype import precise
+from ...utils.precision import precise
 
 
 def scene_pairs(

@@ -1,4 +1,4 @@
-"""The dtype that losses compute in."""
+"""The least precision that losses and norms compute in."""
 
 import torch
 from torch import Tensor
