@@ -5,6 +5,8 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule, constant_init, xavier_init
 from torch import Tensor, nn
 
+from ..utils.precision import precise
+
 
 class PartAttention(BaseModule):
     """Attention between a person's parts, points sampled in their box.
@@ -82,7 +84,7 @@ class PartAttention(BaseModule):
         offsets = offsets.view(num, count, self.num_heads, self.num_points, 2)
         # A half precision cannot say where in a map of 100 columns.
         with torch.autocast(query.device.type, enabled=False):
-            boxes = boxes.to(torch.promote_types(boxes.dtype, torch.float32))
+            boxes = precise(boxes)
             reach = 0.5 * boxes[:, :, None, None, 2:] / self.num_points
             points = boxes[:, :, None, None, :2] + offsets * reach
             values = values.to(points.dtype).transpose(1, 2)

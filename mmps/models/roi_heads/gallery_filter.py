@@ -13,6 +13,7 @@ from mmps.registry import MODELS
 from ..losses.functional import scene_pairs
 from ..memories.scene_memory import NOBODY, SceneSample
 from ..utils import gather_samples
+from ..utils.precision import precise
 
 
 @MODELS.register_module()
@@ -112,11 +113,11 @@ class GalleryFilter(BaseModule):
         maps = [pooled, shared] if torch.is_tensor(shared) else shared
         maps = maps[-len(self.projection.in_channels) :]
         scenes = self.projection([self.pooling(one)[0] for one in maps])
-        return F.normalize(_precise(scenes), dim=1)
+        return F.normalize(precise(scenes), dim=1)
 
     def gate(self, people: Tensor) -> Tensor:
         """(Q, D) embeddings of people to weights in 0..1."""
-        unit = F.normalize(_precise(people), dim=1)
+        unit = F.normalize(precise(people), dim=1)
         return (unit / self.temperature).sigmoid()
 
     def filters(self, people: Tensor, scenes: Tensor) -> Tensor:
@@ -163,7 +164,7 @@ class GalleryFilter(BaseModule):
         with torch.autocast(scenes.device.type, enabled=False):
             return dict(
                 loss_scene=self._loss(
-                    scenes, _precise(people), person_ids, counts, frame_ids
+                    scenes, precise(people), person_ids, counts, frame_ids
                 )
             )
 
@@ -320,7 +321,3 @@ def _flat(drawn: SceneSample, first: int) -> tuple[Tensor, Tensor, Tensor]:
         torch.where(there, ids, -1).flatten(),
         owners.flatten(),
     )
-
-
-def _precise(x: Tensor) -> Tensor:
-    return x.to(torch.promote_types(x.dtype, torch.float32))
