@@ -81,10 +81,10 @@ def to_host(*values: Tensor | np.ndarray) -> list[np.ndarray]:
 
 
 def _bytes(tensor: Tensor) -> Tensor:
-    if not tensor.numel():
-        # Its strides may be any, which a view of bytes does not take.
-        return tensor.new_empty(0, dtype=torch.uint8)
-    return tensor.contiguous().flatten().view(torch.uint8)
+    # contiguous() keeps the strides of one element or none, which may be any;
+    # a view of bytes does not take them.
+    copy = tensor.clone(memory_format=torch.contiguous_format)
+    return copy.flatten().view(torch.uint8)
 
 
 def _numpy_dtype(dtype: torch.dtype) -> np.dtype:

@@ -150,3 +150,12 @@ def test_one_tensor():
     (array,) = device.to_host(x)
     x.zero_()
     assert array.any()
+
+
+@pytest.mark.parametrize('count', [0, 1, 2])
+def test_columns_of_few_rows(count):
+    """Scores of a picture with one person are such a column."""
+    rows = torch.rand(count, 5)
+    boxes, scores = device.to_host(rows[:, :4], rows[:, 4])
+    np.testing.assert_array_equal(boxes, rows[:, :4])
+    np.testing.assert_array_equal(scores, rows[:, 4])
