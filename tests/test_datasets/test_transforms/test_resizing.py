@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from mmdet.structures.bbox import HorizontalBoxes
 from PIL import Image
@@ -37,6 +37,7 @@ def test_sizes(before, after):
     st.tuples(st.integers(4, 60), st.integers(4, 60)),
     st.sampled_from([(64, 40), (30, 20)]),
 )
+@example((12, 1900), (1500, 30))  # OpenCV's pixels differ by .006
 def test_pixels_are_those_of_interpolate(size, scale):
     rng = np.random.default_rng(sum(size))
     image = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
@@ -52,7 +53,7 @@ def test_pixels_are_those_of_interpolate(size, scale):
     )
     assert found['img'].dtype == np.float32
     np.testing.assert_allclose(
-        found['img'], want[0].permute(1, 2, 0), atol=0.02
+        found['img'], want[0].permute(1, 2, 0), atol=1e-4
     )
     assert found['scale_factor'] == (width / size[1], height / size[0])
 
