@@ -178,7 +178,7 @@ class Environment:
         if error:
             raise SetupError(f'{self.venv} does not work: {error}')
         stamp.write_text(self.fingerprint())
-        say(f'{self.venv} is complete')
+        say(f'{self.venv} is complete: source {self.venv}/bin/activate')
 
     # -- what there is -----------------------------------------------------
     def is_complete(self) -> bool:
