@@ -42,7 +42,8 @@ def read_checkpoint(
         UsageError: There is no such file, or it is no such checkpoint.
     """
     if not Path(path).is_file():
-        raise UsageError(f'checkpoint {path} does not exist')
+        what = 'is not a file' if Path(path).exists() else 'does not exist'
+        raise UsageError(f'checkpoint {path} {what}')
     try:
         data = _read(path, trust, map_location)
     except RefusedError as err:
@@ -53,7 +54,8 @@ def read_checkpoint(
         ) from None
     except Exception as err:  # junk makes the reader raise nearly anything
         raise UsageError(
-            f'checkpoint {path}: cannot be read ({_first_line(err)})'
+            f'checkpoint {path}: cannot be read ({_reason(path, err)}); '
+            'expected a whole .pth or .safetensors file'
         ) from err
     if not isinstance(data, dict):
         raise UsageError(f'checkpoint {path}: expected a dict')
@@ -150,5 +152,9 @@ def _read(path: str | os.PathLike, trust: bool, map_location: Any) -> Any:
         return torch.load(path, map_location=map_location, weights_only=False)
 
 
-def _first_line(err: BaseException) -> str:
-    return (str(err).splitlines() or [type(err).__name__])[0]
+def _reason(path: str | os.PathLike, err: Exception) -> str:
+    with open(path, 'rb') as file:
+        if file.read(64).lstrip().startswith(b'<'):
+            return 'it is a web page, such as one that asks before a download'
+    # torch's advice follows in further sentences.
+    return (str(err) or type(err).__name__).splitlines()[0].partition('. ')[0]

@@ -1,4 +1,5 @@
 import copy
+import io
 from pathlib import Path
 
 import numpy as np
@@ -116,20 +117,37 @@ def test_safetensors_under_any_name(tmp_path):
         assert torch.equal(again.weight, model.weight)
 
 
+def half_a_checkpoint() -> bytes:
+    file = io.BytesIO()
+    torch.save(dict(a=torch.ones(100)), file)
+    return file.getvalue()[:-200]
+
+
 @pytest.mark.parametrize(
-    'content',
-    [b'', b'junk', b'<html>', b'PK\x03\x04half', b'\2' + bytes(7) + b'{x'],
+    ('content', 'reason'),
+    [
+        (b'', 'empty file'),
+        (b'junk', '.*'),
+        (b'\n<html>', 'it is a web page, .*'),
+        (b'PK\x03\x04half', '.*'),
+        # torch's own message has four sentences.
+        (half_a_checkpoint(), '[^.]*central directory'),
+        (b'\2' + bytes(7) + b'{x', '.*'),
+    ],
 )
-def test_junk_is_one_error(tmp_path, content):
+def test_junk_is_one_error(tmp_path, content, reason):
     (tmp_path / 'a.pth').write_bytes(content)
+    message = rf'a\.pth: cannot be read \({reason}\); expected a whole \.pth'
     for trust in (False, True):
-        with pytest.raises(UsageError, match=r'a\.pth: cannot be read'):
+        with pytest.raises(UsageError, match=message):
             read_checkpoint(tmp_path / 'a.pth', trust)
 
 
 def test_missing_and_no_dict(tmp_path):
     with pytest.raises(UsageError, match='does not exist'):
         read_checkpoint(tmp_path / 'a.pth')
+    with pytest.raises(UsageError, match='is not a file'):
+        read_checkpoint(tmp_path)
     torch.save([1], tmp_path / 'a.pth')
     with pytest.raises(UsageError, match='expected a dict'):
         read_checkpoint(tmp_path / 'a.pth')

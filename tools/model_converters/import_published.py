@@ -107,7 +107,8 @@ def main() -> None:
 
 def print_families() -> None:
     """Show what can be imported."""
-    table = Table('--family', '--dataset', 'rows', 'config')
+    # Without lines all names are whole in 80 columns.
+    table = Table('--family', '--dataset', 'rows', 'config', box=None)
     for family in FAMILIES.values():
         for dataset, config in family.configs.items():
             rows = ' or '.join(map(str, ROWS[dataset]))

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from mmps.apis import get_model
+from mmps.checkpoints.published import FAMILIES
 from mmps.checkpoints.reading import hash_weights, read_checkpoint
 
 from bad_checkpoints import write_bad_checkpoint
@@ -25,6 +26,7 @@ def run(tool, monkeypatch, capsys):
         module.main()
         return capsys.readouterr().out.splitlines()
 
+    call.console = module.console
     return call
 
 
@@ -91,10 +93,12 @@ def test_versions_that_their_files_do_not_tell_apart(run, tmp_path):
     assert config == 'config: pcnet-release-light_r50_cuhk-sysu'
 
 
-def test_list(run):
-    text = '\n'.join(run('--list'))
-    assert 'nae-plus-release_r50_cuhk-sysu' in text
-    assert '482 or 483' in text
+def test_list_in_a_usual_terminal(run, monkeypatch):
+    monkeypatch.setattr(run.console, 'width', 80)
+    rows = [line.split() for line in run('--list')]
+    assert '482 or 483' in ' '.join(rows[1])
+    configs = [c for f in FAMILIES.values() for c in f.configs.values()]
+    assert [row[-1] for row in rows[1:]] == configs
 
 
 @pytest.mark.parametrize(
