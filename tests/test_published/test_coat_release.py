@@ -31,7 +31,10 @@ def model():
     cfg.model.test_cfg.rpn.max_per_img = META['proposals']
     model = PersonModel(cfg, device='cpu', det_thr=0)
     load_state(model.model, dict(imported.state), 'coat')
-    return model
+    # The answers are of pixels in double precision.
+    torch.set_default_dtype(torch.double)
+    yield model
+    torch.set_default_dtype(torch.float)
 
 
 @pytest.fixture(scope='module', params=META['pictures'])

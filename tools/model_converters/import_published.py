@@ -84,6 +84,7 @@ def main() -> None:
         raise UsageError('expected a FILE, or --list')
     source = args.checkpoint
     checkpoint = read_checkpoint(source, args.trust_checkpoint)
+    refuse_own(checkpoint, source)
     weights = weights_of(checkpoint)
     try:
         imported = convert(weights, args.family, args.dataset)
@@ -103,6 +104,18 @@ def main() -> None:
         console.print(f'left out: {", ".join(left_out)}')
     console.print(f'{out}  {out.stat().st_size / 2**20:.1f} MiB')
     console.print(f'config: {" ".join([imported.config, *options])}')
+
+
+def refuse_own(checkpoint: Mapping[str, Any], source: Path) -> None:
+    """Raise UsageError for a checkpoint that mmps has written."""
+    meta = checkpoint.get('meta')
+    if isinstance(meta, Mapping) and 'mmps_version' in meta:
+        config = (meta.get('imported') or {}).get('config')
+        raise UsageError(
+            f'checkpoint {source}: is one of mmps already'
+            + (f', for the config {config}' if config else '')
+            + "; expected one of a method's published code"
+        )
 
 
 def print_families() -> None:

@@ -1,6 +1,5 @@
 """Resizing as other frameworks do it."""
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from mmdet.datasets.transforms import Resize
@@ -14,8 +13,9 @@ class TorchvisionResize(Resize):
 
     The size is rounded down (mmdet's to the nearest: 844 rows where this
     gives 843), and pixels stay floating-point numbers, which are not rounded
-    to 8 bits. They are torch's, bit for bit: OpenCV's differ by up to .01 of
-    255, as torch's places of source pixels are in single precision.
+    to 8 bits. They are torch's: OpenCV's differ by up to .01 of 255, as torch
+    has the places of source pixels in single precision. All is in torch's
+    default precision.
 
     Args:
         scale (tuple[int, int]): The longer side is at most the greater
@@ -33,16 +33,16 @@ class TorchvisionResize(Resize):
         )
 
     def _resize_img(self, results: dict) -> None:
-        """Replace ``img`` by float32 pixels of the new size."""
+        """Replace ``img`` by floating-point pixels of the new size."""
         height, width = results['img'].shape[:2]
         # As torchvision has it: other orders of operations round otherwise.
         factor = min(self.scale) / min(height, width)
         if max(height, width) * factor > max(self.scale):
             factor = max(self.scale) / max(height, width)
         new_height, new_width = int(height * factor), int(width * factor)
-        pixels = torch.from_numpy(results['img'].astype(np.float32))
+        pixels = torch.from_numpy(results['img'])
         pixels = F.interpolate(
-            pixels.permute(2, 0, 1)[None],
+            pixels.to(torch.get_default_dtype()).permute(2, 0, 1)[None],
             size=(new_height, new_width),
             mode='bilinear',
             align_corners=False,

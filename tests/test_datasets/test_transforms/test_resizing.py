@@ -1,5 +1,6 @@
 """Resizing against other frameworks: torch's interpolation, pillow's."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -56,6 +57,20 @@ def test_pixels_are_those_of_interpolate(size, scale):
         found['img'], want[0].permute(1, 2, 0), atol=1e-4
     )
     assert found['scale_factor'] == (width / size[1], height / size[0])
+
+
+def test_pixels_in_double_precision():
+    """As the default of torch is; and then they are OpenCV's."""
+    image = np.arange(12 * 1900 * 3, dtype=np.uint32).reshape(12, 1900, 3)
+    image = (image * 2654435761 >> 7).astype(np.uint8)
+    torch.set_default_dtype(torch.double)
+    try:
+        found = resized(image, (1500, 30))
+    finally:
+        torch.set_default_dtype(torch.float)
+    assert found['img'].dtype == np.float64
+    want = cv2.resize(image.astype(np.float64), found['img'].shape[1::-1])
+    np.testing.assert_allclose(found['img'], want, atol=1e-4)
 
 
 def published_size(width, height, short, long):

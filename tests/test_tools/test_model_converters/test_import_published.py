@@ -109,13 +109,17 @@ def test_list_in_a_usual_terminal(run, monkeypatch):
         (('{source}', '--family', 'hoim'), 'not HOIM: '),
         (('{unsafe}',), 'refused'),
         (('{missing}',), 'does not exist'),
+        (('{own}',), 'own.pth: is one of mmps already, for the config CONFIG'),
     ],
 )
 def test_errors_are_one_line(cli, source, tmp_path, options, message):
     marker = tmp_path / 'run'
     write_bad_checkpoint('legacy-form', tmp_path / 'unsafe.pth', marker)
+    meta = dict(mmps_version='1', imported=dict(config='CONFIG'))
+    torch.save(dict(state_dict={}, meta=meta), tmp_path / 'own.pth')
     names = dict(
         source=source,
+        own=tmp_path / 'own.pth',
         unsafe=tmp_path / 'unsafe.pth',
         missing=tmp_path / 'missing.pth',
     )
