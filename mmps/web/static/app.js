@@ -16,10 +16,11 @@ let page = 0;
 async function refresh() {
   info = await get('info');
   const { rows, frames, cameras } = info;
+  const known = cameras.filter(Boolean); // '' is of frames without one
   $('gallery-info').textContent = [
     plural(rows, 'person', 'people'),
     plural(frames, 'frame', 'frames'),
-    plural(cameras.length, 'camera', 'cameras'),
+    known.length && plural(known.length, 'camera', 'cameras'),
     info.model,
   ].filter(Boolean).join(' · ');
   showInfo(info);

@@ -13,7 +13,8 @@ TOLD = '3 people found. Choose one.'
 
 def test_upload_click_and_see(page, file, world):
     assert f'{len(world.who)} people' in page.text('#gallery-info')
-    assert '30 frames' in page.text('#gallery-info')
+    # Frames of no camera are no third one.
+    assert '30 frames · 2 cameras' in page.text('#gallery-info')
     page.shoot('start')
     page.upload(file)
     page.wait(lambda: len(page.boxes()) == 3)
