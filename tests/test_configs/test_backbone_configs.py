@@ -11,6 +11,8 @@ from mmps.models.memories import IdentityMemory
 from mmps.registry import MODELS
 from mmps.testing import build, demo_search_samples, training_loss
 
+from shapes_only import shapes_only
+
 ROOT = Path(__file__).parents[2] / 'configs'
 # Channels of the stages.
 NARROW, WIDE = (96, 192, 384, 768), (128, 256, 512, 1024)
@@ -110,7 +112,7 @@ def test_sizes_are_those_of_the_published_models(
     Its box layers predict background, too (4 values more, of which the
     second head norms them), and its projections have biases before norms.
     """
-    with DefaultScope.overwrite_default_scope('mmdet'):
+    with DefaultScope.overwrite_default_scope('mmdet'), shapes_only():
         model = MODELS.build(untrained(load('seqnet', backbone).model))
     extra = 2 * (4 * deep + 4) + 8 + 256
     weights = list(model.parameters())
