@@ -131,6 +131,29 @@ def set_amp(cfg: Config, amp: bool) -> None:
             wrapper.pop(key, None)
 
 
+class _RunConfig(Config):
+    """Config whose text is formatted once, which can take a second.
+
+    The log, the dump, every visualizer and every checkpoint ask for it.
+    """
+
+    @classmethod
+    def of(cls, cfg: Config) -> '_RunConfig':
+        """The same config."""
+        run_cfg = cls.__new__(cls)
+        run_cfg.__setstate__(cfg.__getstate__())
+        return run_cfg
+
+    @property
+    def pretty_text(self) -> str:
+        """The config as formatted Python."""
+        state = str(self._cfg_dict)
+        if self.__dict__.get('_formatted_state') != state:
+            text = super().pretty_text
+            self.__dict__.update(_formatted_state=state, _formatted=text)
+        return self.__dict__['_formatted']
+
+
 def build_runner(cfg: Config, trust_checkpoint: bool = False) -> Runner:
     """Build the Runner a config asks for.
 
@@ -150,6 +173,7 @@ def build_runner(cfg: Config, trust_checkpoint: bool = False) -> Runner:
     writable_folder(cfg.work_dir, 'work_dir')
     set_checkpoint_loaders(trust_checkpoint)
     leave_unusable_gpu()
+    cfg = _RunConfig.of(cfg)
     if 'runner_type' in cfg:
         runner = RUNNERS.build(cfg)
     else:

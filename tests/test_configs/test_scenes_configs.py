@@ -39,6 +39,10 @@ def tiny(name, scenes, work_dir):
         loader = cfg[f'{split}_dataloader']
         loader.update(num_workers=0, persistent_workers=False)
         loader.dataset.data_root = str(scenes)
+        # The size of the frames.
+        for transform in loader.dataset.pipeline:
+            for key in {'scale', 'crop_size', 'size'} & set(transform):
+                transform[key] = (192, 128)
     cfg.val_evaluator.outfile = str(work_dir / 'predictions.npz')
     return cfg
 

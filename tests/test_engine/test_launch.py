@@ -8,11 +8,13 @@ import sys
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.config import config as config_module
 from mmengine.logging import MMLogger
 from mmengine.model import BaseModel, BaseModule
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch import nn
+from yapf.yapflib import yapf_api
 
 from mmps.engine import launch
 from mmps.utils.errors import UsageError
@@ -57,18 +59,51 @@ def test_folder_without_permission(tmp_path, monkeypatch):
         launch.writable_folder(tmp_path, '--out')
 
 
+class Model(BaseModel):
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        return inputs
+
+
 def test_own_runner_of_a_config(tmp_path, monkeypatch):
     class OwnRunner(Runner):
         pass
-
-    class Model(BaseModel):
-        def forward(self, inputs, data_samples=None, mode='tensor'):
-            return inputs
 
     monkeypatch.setitem(RUNNERS._module_dict, 'OwnRunner', OwnRunner)
     cfg = Config(dict(work_dir=str(tmp_path), model=dict(type=Model)))
     cfg.runner_type = 'OwnRunner'
     assert type(launch.build_runner(cfg)) is OwnRunner
+
+
+def test_text_of_a_config_is_formatted_once(tmp_path, monkeypatch):
+    formatted = []
+
+    def format_code(text, **_):
+        formatted.append(text)
+        return f'# formatted\n{text}', True
+
+    for module in (yapf_api, config_module):
+        monkeypatch.setattr(module, 'FormatCode', format_code, raising=False)
+    cfg = Config(
+        dict(
+            work_dir=str(tmp_path),
+            model=dict(type=Model),
+            visualizer=dict(
+                type='Visualizer',
+                vis_backends=[dict(type='LocalVisBackend')],
+            ),
+        )
+    )
+    runner = launch.build_runner(cfg)
+    runner.call_hook('before_run')
+    runner.visualizer.add_config(runner.cfg)
+    text = f'# formatted\n{formatted[0]}'
+    assert runner.cfg.pretty_text == text
+    dumped = [file.read_text() for file in tmp_path.rglob('*.py')]
+    assert dumped == [text, text]
+    assert len(formatted) == 1
+    runner.cfg.model.more = 5
+    assert 'more=5' in runner.cfg.pretty_text
+    assert len(formatted) == 2
 
 
 @pytest.mark.parametrize(
@@ -164,6 +199,7 @@ ONE_OF_ONE = """
 from pathlib import Path
 import torch
 from mmengine.config import Config
+from mmengine.config import config as config_module
 from mmps.engine import launch
 
 def threads():

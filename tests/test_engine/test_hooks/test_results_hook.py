@@ -1,7 +1,7 @@
 """Tests of result files of real runs: reproducible and complete."""
 
 import os
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from mmps.results.comparison import SAME, compare_results
 from mmps.results.result_file import read_results
 from mmps.testing import tiny_two_stage
 from mmps.utils.part_imports import import_parts
+
+from process_group import WARM
 
 ROOT = Path(__file__).parents[3]
 
@@ -171,6 +173,20 @@ def test_weights_are_those_that_were_tested(scenes, checkpoint, tmp_path):
     assert found['sha256'] == hash_weights(averaged)
 
 
+def run_tool(rank, port, argv):
+    """What torchrun starts: one of two processes that run a tool."""
+    os.environ.update(
+        RANK=str(rank),
+        LOCAL_RANK=str(rank),
+        WORLD_SIZE='2',
+        MASTER_ADDR='127.0.0.1',
+        MASTER_PORT=port,
+    )
+    torch.set_num_threads(1)
+    sys.argv = argv
+    runpy.run_path(argv[0], run_name='__main__')
+
+
 def test_two_processes_write_the_same_file(
     scenes, checkpoint, tested, tmp_path, free_port
 ):
@@ -178,15 +194,18 @@ def test_two_processes_write_the_same_file(
     cfg.visualizer.pop('name')
     file = tmp_path / 'tiny.py'
     cfg.dump(file)
-    command = [ROOT / 'tools' / 'dist_test.sh', file, checkpoint, 2]
-    done = subprocess.run(
-        list(map(str, command)),
-        env=os.environ
-        | dict(PYTHON=sys.executable, PORT=free_port, OMP_NUM_THREADS='1'),
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+    argv = [ROOT / 'tools' / 'test.py', file, checkpoint]
+    argv = [*map(str, argv), '--launcher', 'pytorch']
+    processes = [
+        WARM.Process(target=run_tool, args=(rank, free_port, argv))
+        for rank in range(2)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(240)
+        process.kill()
+    assert [process.exitcode for process in processes] == [0, 0]
     (path,) = (tmp_path / 'two').glob('*/results.json')
     found = compare_results(read_results(tested[0]), read_results(path))
     assert found.status == SAME, found.verdict
