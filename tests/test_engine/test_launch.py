@@ -2,8 +2,7 @@
 
 import os
 import pickle
-import subprocess
-import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -18,6 +17,8 @@ from yapf.yapflib import yapf_api
 
 from mmps.engine import launch
 from mmps.utils.errors import UsageError
+
+from process_group import WARM
 
 
 @pytest.fixture(autouse=True)
@@ -195,45 +196,44 @@ def test_processes_on_gpus_are_left_to_mmengine(monkeypatch):
     assert 'model_wrapper_cfg' not in cfg
 
 
-ONE_OF_ONE = """
-from pathlib import Path
-import torch
-from mmengine.config import Config
-from mmengine.config import config as config_module
-from mmps.engine import launch
-
 def threads():
-    return [x.read_text() for x in Path('/proc/self/task').glob('*/comm')]
+    """How many threads a process group has."""
+    names = [x.read_text() for x in Path('/proc/self/task').glob('*/comm')]
+    return sum('gloo' in name for name in names)
+
 
 def train():
     run = Config()
-    run._model = torch.nn.parallel.DistributedDataParallel(
-        torch.nn.Linear(2, 1)
-    )
+    run._model = nn.parallel.DistributedDataParallel(nn.Linear(2, 1))
     run._model(torch.ones(1, 2)).sum().backward()
     run._itself = run
 
-launch.set_launcher(Config(), 'pytorch')
-train()
-print(sum('gloo' in name for name in threads()))
-launch.close_processes()
-print(sum('gloo' in name for name in threads()))
-"""
+
+def one_of_one(port, file):
+    os.environ.update(
+        RANK='0',
+        LOCAL_RANK='0',
+        WORLD_SIZE='1',
+        MASTER_ADDR='127.0.0.1',
+        MASTER_PORT=port,
+        CUDA_VISIBLE_DEVICES='',
+    )
+    launch.set_launcher(Config(), 'pytorch')
+    train()
+    before = threads()
+    launch.close_processes()
+    file.write_text(f'{before} {threads()}')
 
 
 @pytest.mark.skipif(not os.path.isdir('/proc/self/task'), reason='Linux only')
-def test_closing_ends_every_thread(free_port):
+def test_closing_ends_every_thread(free_port, tmp_path):
     """One that freed a tensor during Python's shutdown would abort it."""
-    env = dict(RANK='0', LOCAL_RANK='0', WORLD_SIZE='1', MASTER_PORT=free_port)
-    env.update(MASTER_ADDR='127.0.0.1', CUDA_VISIBLE_DEVICES='')
-    done = subprocess.run(
-        [sys.executable, '-c', ONE_OF_ONE],
-        env={**os.environ, **env},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    before, after = map(int, done.stdout.split())
+    file = tmp_path / 'threads'
+    process = WARM.Process(target=one_of_one, args=(free_port, file))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    before, after = map(int, file.read_text().split())
     assert after == 0
     if torch.__version__ < '2.4':  # a TorchVersion
         pytest.skip('threads of the group have no names in this torch')
