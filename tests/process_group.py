@@ -2,8 +2,11 @@
 
 import faulthandler
 import multiprocessing
+import os
+import runpy
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,38 @@ WARM = multiprocessing.get_context('forkserver')
 WARM.set_forkserver_preload(
     ['mmdet.models', 'mmps.models', 'mmps.datasets', 'mmps.engine']
 )
+
+
+def start_program(
+    argv: list[str], env: Mapping[str, str], folder: Path, log: Path
+) -> multiprocessing.Process:
+    """Start a Python program that need not import the frameworks first.
+
+    Args:
+        argv: Its file and its arguments.
+        env: Its environment.
+        folder: Where it runs.
+        log: Its standard output and, ending in ``.err``, standard error.
+
+    Returns:
+        The process.
+    """
+    process = WARM.Process(target=_program, args=(argv, env, folder, log))
+    process.start()
+    return process
+
+
+def _program(
+    argv: list[str], env: Mapping[str, str], folder: Path, log: Path
+) -> None:
+    os.environ.clear()
+    os.environ.update(env)
+    os.chdir(folder)
+    for number, file in ((1, log), (2, log.with_suffix('.err'))):
+        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), number)
+    sys.path[:0] = env.get('PYTHONPATH', '').split(os.pathsep)
+    sys.argv = argv
+    runpy.run_path(argv[0], run_name='__main__')
 
 
 def run_group(

@@ -69,9 +69,21 @@ def run(monkeypatch, capsys):
 MODEL = ('--model', CONFIG, 'none.pth')
 
 
+@pytest.fixture(scope='module')
+def shared(tmp_path_factory):
+    return tmp_path_factory.mktemp('shared')
+
+
 @pytest.fixture
-def gallery(run, frames, tmp_path):
-    path = tmp_path / 'gallery'
+def gallery(run, frames, shared, tmp_path):
+    """A copy of one that is indexed once."""
+    path = shared / 'gallery'
+    if not path.exists():
+        index(run, path, frames)
+    return shutil.copytree(path, tmp_path / 'gallery')
+
+
+def index(run, path, frames):
     code, out, err = run(
         'index', path, *MODEL, frames, '--camera-regex', r'cam(\d)',
         '--root', frames,
@@ -79,7 +91,6 @@ def gallery(run, frames, tmp_path):
     assert code == 0, err
     assert out.startswith('12 frames, 36 people added; 0 frames were there')
     assert '12/12' in err
-    return path
 
 
 @pytest.fixture

@@ -1,8 +1,5 @@
 """Tests of exports and compiled code on a torch that lacks the means."""
 
-import subprocess
-import sys
-
 import pytest
 import torch
 from torch import nn
@@ -11,10 +8,14 @@ from mmps.deploy import export_onnx
 from mmps.engine.preparation import compile_body
 from mmps.utils.errors import UsageError
 
+from process_group import WARM
+
 # As before torch 2.4. mmdet and others may look for it when they are imported.
 CODE = """
 import torch
+import sys
 import mmps.apis, mmps.models
+assert 'mmps.deploy' not in sys.modules
 if hasattr(torch.library, 'custom_op'):
     del torch.library.custom_op
 from mmps.deploy.operators import nms, roi_align
@@ -28,12 +29,10 @@ assert roi_align(x, roi, 1, 1, 1.0, 1, True).item() == 7.5
 
 
 def test_operators_are_functions_where_torch_makes_none():
-    done = subprocess.run(
-        [sys.executable, '-W', 'ignore', '-c', CODE],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+    process = WARM.Process(target=exec, args=(CODE, {}))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
 
 
 def test_exports_and_compiled_code_name_the_version(monkeypatch, tmp_path):

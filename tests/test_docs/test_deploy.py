@@ -67,6 +67,7 @@ def here(tmp_path, monkeypatch):
     return model
 
 
+@pytest.mark.slow
 def test_example(here):
     """It finds in a gallery of the searcher whom it sees in the frame."""
     (want,) = here.detect([cv2.imread('frame.jpg')])

@@ -5,9 +5,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import pytest
+
+from process_group import start_program
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -136,6 +139,20 @@ class Toy:
             capture_output=True,
             text=True,
         )
+
+    def run_warm(
+        self, tool: str, *args: object
+    ) -> subprocess.CompletedProcess:
+        """Run a Python tool in a process that has imported the frameworks."""
+        argv = [str(ROOT / 'tools' / tool), *map(str, args)]
+        with TemporaryDirectory() as folder:
+            log = Path(folder) / 'log'
+            process = start_program(argv, self.env, self.folder, log)
+            process.join()
+            err = log.with_suffix('.err')
+            return subprocess.CompletedProcess(
+                argv, process.exitcode, log.read_text(), err.read_text()
+            )
 
     def log(self, work_dir: str) -> str:
         """Return the text of the last log in a work dir."""

@@ -16,7 +16,8 @@ CHECKPOINT = 'work_dirs/toy/epoch_1.pth'
 
 
 def test_evaluates_a_checkpoint(trained):
-    done = trained.run('test.py', 'toy.py', CHECKPOINT, '--work-dir', 'eval')
+    words = ('toy.py', CHECKPOINT, '--work-dir', 'eval')
+    done = trained.run_warm('test.py', *words)
     assert done.returncode == 0, done.stderr
     assert f'Load checkpoint from {CHECKPOINT}' in done.stdout
     (figures,) = (trained.folder / 'eval').glob('*/2*.json')

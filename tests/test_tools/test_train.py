@@ -19,7 +19,7 @@ def test_trains_and_says_so(trained):
 
 @pytest.mark.slow
 def test_resume_goes_on(trained):
-    done = trained.run(
+    done = trained.run_warm(
         *('train.py', 'toy.py', '--work-dir', 'again', '--resume'),
         *('work_dirs/toy/epoch_1.pth', '--cfg-options'),
         *('train_cfg.max_epochs=2',),
@@ -29,7 +29,7 @@ def test_resume_goes_on(trained):
     assert 'Epoch(train) [2][4/4]' in done.stdout
     assert 'Epoch(train) [1]' not in done.stdout
     # Nothing is left to do, but the last checkpoint is found.
-    done = trained.run(
+    done = trained.run_warm(
         *('train.py', 'toy.py', '--work-dir', 'again', '--resume'),
         *('--cfg-options', 'train_cfg.max_epochs=2'),
     )
@@ -53,7 +53,7 @@ def test_two_processes_on_cpus(make_toy, free_port):
 def test_errors_of_data_are_one_line(make_toy):
     toy = make_toy()
     options = ('--cfg-options', 'train_dataloader.dataset.root=nowhere')
-    done = toy.run('train.py', 'toy.py', *options)
+    done = toy.run_warm('train.py', 'toy.py', *options)
     assert done.returncode == 2
     line = done.stderr.splitlines()[-1]
     assert line.startswith('error: nowhere is not there (traceback: ')

@@ -1,8 +1,6 @@
 """Tests of result files of real runs: reproducible and complete."""
 
 import os
-import runpy
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,7 +15,7 @@ from mmps.results.result_file import read_results
 from mmps.testing import tiny_two_stage
 from mmps.utils.part_imports import import_parts
 
-from process_group import WARM
+from process_group import start_program
 
 ROOT = Path(__file__).parents[3]
 
@@ -173,20 +171,6 @@ def test_weights_are_those_that_were_tested(scenes, checkpoint, tmp_path):
     assert found['sha256'] == hash_weights(averaged)
 
 
-def run_tool(rank, port, argv):
-    """What torchrun starts: one of two processes that run a tool."""
-    os.environ.update(
-        RANK=str(rank),
-        LOCAL_RANK=str(rank),
-        WORLD_SIZE='2',
-        MASTER_ADDR='127.0.0.1',
-        MASTER_PORT=port,
-    )
-    torch.set_num_threads(1)
-    sys.argv = argv
-    runpy.run_path(argv[0], run_name='__main__')
-
-
 def test_two_processes_write_the_same_file(
     scenes, checkpoint, tested, tmp_path, free_port
 ):
@@ -196,16 +180,22 @@ def test_two_processes_write_the_same_file(
     cfg.dump(file)
     argv = [ROOT / 'tools' / 'test.py', file, checkpoint]
     argv = [*map(str, argv), '--launcher', 'pytorch']
+    # As torchrun starts them.
+    env = dict(WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT=free_port)
+    logs = [tmp_path / f'{rank}.log' for rank in range(2)]
     processes = [
-        WARM.Process(target=run_tool, args=(rank, free_port, argv))
+        start_program(
+            argv,
+            {**os.environ, **env, 'RANK': f'{rank}', 'LOCAL_RANK': f'{rank}'},
+            tmp_path,
+            logs[rank],
+        )
         for rank in range(2)
     ]
-    for process in processes:
-        process.start()
-    for process in processes:
+    for process, log in zip(processes, logs):
         process.join(240)
         process.kill()
-    assert [process.exitcode for process in processes] == [0, 0]
+        assert process.exitcode == 0, log.with_suffix('.err').read_text()
     (path,) = (tmp_path / 'two').glob('*/results.json')
     found = compare_results(read_results(tested[0]), read_results(path))
     assert found.status == SAME, found.verdict
