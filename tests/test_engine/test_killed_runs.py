@@ -5,23 +5,38 @@ import random
 import re
 import runpy
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import ConfigDict
 
 from mmps.checkpoints.reading import read_checkpoint
 
 from process_group import WARM
-
-pytestmark = pytest.mark.slow
+from tiny_methods import TINY_METHODS
 
 ROOT = Path(__file__).parents[2]
 STEPS = 8
 STARTED = 'Checkpoints will be saved'
 
+# One of each kind of state, and at how many moments it is killed: towers and
+# maps, queries, RoIs that are drawn, several stages with an identity
+# classifier, running statistics of prototypes, a table of past scenes.
+METHODS = {
+    'pcnet': 20,
+    'alignps': 10,
+    'pstr': 10,
+    'oim': 10,
+    'coat': 10,
+    'oimnetpp': 10,
+    'seqnext-gfn': 3,
+}
+QUICK = 'seqnext-gfn'
+
 CONFIG = """
-_base_ = '{root}/configs/pcnet/pcnet_r18_scenes.py'
+_base_ = '{root}/configs/oim/oim_r18_scenes.py'
 train_dataloader = dict(
     batch_size=2, num_workers=1, dataset=dict(data_root='{data}'))
 val_dataloader = dict(num_workers=0, persistent_workers=False,
@@ -40,16 +55,42 @@ visualizer = dict(vis_backends=vis_backends)
 custom_hooks = [
     hook for hook in _base_.custom_hooks
     if hook['type'] != 'mmps.ChannelsLastHook']
-model = dict(
-    # Hardly trained, everybody scores low: let the figures say something.
-    test_cfg=dict(score_thr=0.0),
-    backbone=dict(base_channels=8),
-    neck=dict(in_channels=[16, 32, 64], out_channels=16),
-    bbox_head=dict(
-        in_channels=16, embed_dims=16, feat_channels=16,
-        point_pooling=dict(offset_channels=16)),
-)
+model = dict(_delete_=True, **{model})
 """
+
+
+def tiny_model(name: str) -> ConfigDict:
+    """A tiny method that has something to draw, and finds people."""
+    model = TINY_METHODS[name]()
+    for part in dicts_of(model):
+        if 'num_ids' in part:
+            part.num_ids = 'auto'
+        if 'sampler' in part:
+            part.sampler.num = 16
+    # Hardly trained, everybody scores low: let the figures say something.
+    if 'rpn_head' in model:
+        model.rpn_head.anchor_generator.scales = [1, 2]
+        model.test_cfg.rpn.update(nms_pre=1000, max_per_img=150)
+        model.test_cfg.rcnn.update(max_per_img=150, score_thr=0.0)
+    else:
+        model.test_cfg.update(max_per_img=150, score_thr=0.0)
+    if name == 'pstr':
+        model.num_queries = 60
+    if name == 'seqnext-gfn':
+        model.roi_head.gallery_filter.memory = dict(
+            type='mmps.SceneMemory', num_scenes=4
+        )
+    return model
+
+
+def dicts_of(node: object) -> Iterator[ConfigDict]:
+    if isinstance(node, dict):
+        yield node
+        node = list(node.values())
+    if isinstance(node, (list, tuple)):
+        for part in node:
+            yield from dicts_of(part)
+
 
 # Runs tools/train.py, and dies at the n-th time of a place while it saves.
 CHILD = """
@@ -102,12 +143,20 @@ SAVING = [
 class Run:
     """Trainings of one config in one work dir, forked from a warm process."""
 
-    def __init__(self, folder: Path, data: Path, keep: int = 2) -> None:
+    def __init__(
+        self, method: str, folder: Path, data: Path, keep: int = 2
+    ) -> None:
         self.folder = folder
         folder.mkdir(exist_ok=True)
         self.config = folder / 'tiny.py'
         self.config.write_text(
-            CONFIG.format(root=ROOT, data=data, steps=STEPS, keep=keep)
+            CONFIG.format(
+                root=ROOT,
+                data=data,
+                steps=STEPS,
+                keep=keep,
+                model=tiny_model(method).to_dict(),
+            )
         )
         self.work_dir = folder / 'work'
         self.log = folder / 'log'
@@ -155,10 +204,9 @@ class Run:
         }
 
 
-@pytest.fixture(scope='module')
-def whole(tmp_path_factory, scenes):
+def whole_run(method: str, folder: Path, data: Path) -> Run:
     """A run that nothing disturbs, and all its checkpoints."""
-    run = Run(tmp_path_factory.mktemp('whole'), scenes, keep=-1)
+    run = Run(method, folder, data, keep=-1)
     run.seconds = run.finish()
     run.reference = run.checkpoints()
     assert sorted(run.reference) == list(range(2, STEPS + 1, 2))
@@ -207,16 +255,25 @@ def validation_figures(run: Run) -> list[str]:
     )
 
 
-def test_killed_at_twenty_moments(whole, tmp_path, scenes):
-    run = Run(tmp_path, scenes)
+@pytest.mark.parametrize(
+    ('method', 'times'),
+    [
+        pytest.param(*case, marks=() if case[0] == QUICK else pytest.mark.slow)
+        for case in METHODS.items()
+    ],
+)
+def test_killed_again_and_again(method, times, tmp_path, scenes):
+    whole = whole_run(method, tmp_path / 'whole', scenes)
+    run = Run(method, tmp_path / 'killed', scenes)
     # The seed of the whole run; from then on the checkpoints carry it.
     seed = whole.reference[STEPS]['meta']['seed']
     run.config.write_text(
         run.config.read_text() + f'randomness = dict(seed={seed})\n'
     )
     clock = random.Random(0)
-    moments = [('clock', 0)] * (20 - len(SAVING)) + SAVING
+    moments = [('clock', 0)] * max(times - len(SAVING), times // 3) + SAVING
     clock.shuffle(moments)
+    moments = moments[:times]
     while moments:
         place, nth = moments.pop()
         if place == 'clock':
