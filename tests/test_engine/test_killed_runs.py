@@ -74,6 +74,9 @@ def tiny_model(name: str) -> ConfigDict:
         model.test_cfg.rcnn.update(max_per_img=150, score_thr=0.0)
     else:
         model.test_cfg.update(max_per_img=150, score_thr=0.0)
+    if name == 'pcnet':
+        nms = dict(type='nms', iou_threshold=0.5)
+        model.test_cfg.update(nms_pre=1000, min_bbox_size=0, nms=nms)
     if name == 'pstr':
         # Its boxes are not where the people are, yet.
         model.test_cfg.use_gt_boxes = True
