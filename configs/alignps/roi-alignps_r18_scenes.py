@@ -17,7 +17,6 @@ _backbone = dict(
     norm_eval=False,
     norm_cfg=dict(requires_grad=True),
     style='pytorch',
-    zero_init_residual=False,
     init_cfg=None,
 )
 
@@ -34,7 +33,7 @@ model = dict(
         regress_ranges=((-1, 1e8), (-2, -1), (-2, -1)),
         # As in alignps_r18_scenes.
         memory=dict(queue_size=100, update=dict(momentum=0.9, normalise=True)),
-        loss_reid=dict(temperature=1 / 15),
+        loss_reid=dict(temperature=1 / 15, mean_over='people'),
     ),
     rpn_head=dict(_small.rpn_head, in_channels=64),
     roi_head=dict(
@@ -43,9 +42,16 @@ model = dict(
         ),
         # layer3
         shared_head=dict(backbone=_backbone, stage=2),
-        bbox_head=dict(in_channels=128, roi_feat_size=(6, 3)),
+        # Its boxes are not used at test, and from scratch its embeddings
+        # would lead the backbone alone.
+        bbox_head=dict(
+            in_channels=128,
+            roi_feat_size=(6, 3),
+            loss_bbox=dict(loss_weight=1.0),
+        ),
         reid_head=dict(
             _base_.small_reid_head,
+            loss_reid=dict(loss_weight=0.3),
             projection=dict(
                 in_channels=[64, 128], embed_dims=128, init_std=None
             ),
