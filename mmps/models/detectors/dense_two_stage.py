@@ -126,7 +126,7 @@ class DenseTwoStageDetector(TwoStageDetector):
             batch_data_samples: With ``person_ids`` (n,) in the ground truth.
 
         Returns:
-            dict: Those of the dense head behind ``dense.``, and
+            Those of the dense head behind ``dense.``, and
             ``loss_mutual`` where configured.
         """
         roi_levels, dense_levels = self.extract_feat(batch_inputs)
@@ -162,7 +162,7 @@ class DenseTwoStageDetector(TwoStageDetector):
             rescale: Boxes in original pixels. Defaults to True.
 
         Returns:
-            list[DetDataSample]: The samples, with ``pred_instances``, which
+            The samples, with ``pred_instances``, which
             have ``bboxes``, ``scores``, ``labels`` and unit ``embeddings``
             (n, D).
         """

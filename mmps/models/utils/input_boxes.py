@@ -32,9 +32,9 @@ def to_original_size(results: InstanceList, samples: SampleList) -> None:
     """Scale results from pixels of the network's input to original ones.
 
     Args:
-        results (list[InstanceData]): Per image ``bboxes`` (n, 4), and
+        results: Per image ``bboxes`` (n, 4), and
             ``points`` (n, K, 2) where there are any.
-        samples (list[DetDataSample]): Give the ``scale_factor``.
+        samples: Give the ``scale_factor``.
     """
     for result, sample in zip(results, samples, strict=True):
         inverse = [1 / s for s in sample.scale_factor]
