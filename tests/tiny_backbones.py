@@ -59,7 +59,8 @@ def with_backbone(model: ConfigDict, name: str) -> ConfigDict:
     levels = model.backbone.out_indices
     model.backbone = dict(backbone, num_stages=3, out_indices=levels)
     if 'neck' in model:
-        model.neck.in_channels = list(channels[: len(levels) - 1])
+        read = levels[: len(model.neck.in_channels)]
+        model.neck.in_channels = [channels[level] for level in read]
     model.rpn_head.update(in_channels=shallow, feat_channels=shallow)
     head = model.roi_head
     head.bbox_roi_extractor.out_channels = shallow

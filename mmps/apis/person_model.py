@@ -264,13 +264,14 @@ class PersonModel:
         Raises:
             UsageError: The model has no gallery filter.
         """
-        self._check_scenes()
-        scenes = []
+        self.check_scenes()
+        gallery_filter = self.model.roi_head.gallery_filter
+        scenes = [np.zeros((0, gallery_filter.norm.num_features), np.float32)]
         for image in images:
             batch = pseudo_collate([self.prepare(image)])
             batch = self.model.data_preprocessor(batch)
             x = self.model.extract_feat(batch['inputs'])
-            scenes += to_host(self.model.roi_head.gallery_filter(x))
+            scenes += to_host(gallery_filter(x))
         return np.concatenate(scenes)
 
     @torch.inference_mode()
@@ -290,14 +291,15 @@ class PersonModel:
         Raises:
             UsageError: The model has no gallery filter.
         """
-        self._check_scenes()
+        self.check_scenes()
         batch = pseudo_collate([self.prepare(image, np.asarray(box)[None])])
         (sample,) = self.model.test_step(batch)
         queries = sample.query_instances
         filters, vectors = to_host(queries.scene_filters, queries.embeddings)
         return filters[0], vectors[0]
 
-    def _check_scenes(self) -> None:
+    def check_scenes(self) -> None:
+        """Raise UsageError if the model has no gallery filter."""
         if not self.has_scenes:
             raise UsageError(
                 f'{self.name}: the model has no gallery_filter, which embeds '

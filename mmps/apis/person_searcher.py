@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -276,6 +277,7 @@ class PersonSearcher:
         inputs: Inputs | Sequence[Inputs],
         options: InputOptions | None = None,
         scenes: SceneIndex | None = None,
+        progress: Progress | None = None,
     ) -> SceneIndex:
         """Embed pictures as a whole, without looking for people.
 
@@ -283,6 +285,7 @@ class PersonSearcher:
             inputs: Pictures, folders, data sets; no videos.
             options: Names, cameras, times.
             scenes: An index to add to. Defaults to None, a new one.
+            progress: Called with pictures done and pictures in all.
 
         Returns:
             The index; save it with :meth:`SceneIndex.save`.
@@ -295,18 +298,21 @@ class PersonSearcher:
             scenes or SceneIndex(self.model.weights_hash)
         )
         there, names, vectors = set(index.names), [], []
-        for item in expand_inputs(inputs, self._with_root(options)):
+        items = expand_inputs(inputs, self._with_root(options))
+        for item in items:
             if not isinstance(item, Picture):
                 raise UsageError(f'{item.path}: scenes are of pictures')
-            if item.frame.name in there:
-                continue
-            try:
-                vectors.append(
-                    self.model.embed_scenes([read_picture(item.path)])
-                )
-                names.append(item.frame.name)
-            except BadImageError as err:
-                index.bad.append(str(err))
+        for done, item in enumerate(items, 1):
+            if item.frame.name not in there:
+                try:
+                    vectors.append(
+                        self.model.embed_scenes([read_picture(item.path)])
+                    )
+                    names.append(item.frame.name)
+                except BadImageError as err:
+                    index.bad.append(str(err))
+            if progress is not None:
+                progress(done, len(items))
         if not names:
             return index
         return index.extended(names, np.concatenate(vectors))
@@ -364,7 +370,7 @@ class PersonSearcher:
         result = self.search_embeddings(
             vector[None],
             max(k, RERANKED),
-            Filters(**{**filters.__dict__, 'exclude_frames': left_out}),
+            replace(filters, exclude_frames=left_out),
             threshold=threshold,
         )
         return SceneSearchResult(
@@ -376,8 +382,7 @@ class PersonSearcher:
         )
 
     def _check_scenes(self, scenes: SceneIndex) -> SceneIndex:
-        if not self.model.has_scenes:
-            self.model.embed_scenes([])
+        self.model.check_scenes()
         if scenes.model_hash != self.model.weights_hash:
             raise UsageError(
                 'the index of scenes is of another model; make it anew '
@@ -437,7 +442,7 @@ class PersonSearcher:
                     names.append(options.name_of(os.fspath(image)))
                 except UsageError:  # it is not below the gallery's root
                     continue
-        return Filters(**{**filters.__dict__, 'exclude_frames': names})
+        return replace(filters, exclude_frames=names)
 
 
 def check_boxes(boxes: Sequence | np.ndarray, image: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +143,7 @@ def _query_person(
     owners = [frames[i] for i in rows.frames]
     filters = options.pop('filters')
     names = [frame.name for frame in owners]
-    filters = Filters(**{**filters.__dict__, 'exclude_frames': names})
+    filters = replace(filters, exclude_frames=names)
     result = search_gallery(
         gallery, rows.embeddings, filters=filters, **options
     )

@@ -61,6 +61,7 @@ def test_scenes_are_those_of_a_detecting_pass(model, pictures):
         np.testing.assert_allclose(
             sample.scene_embedding.numpy(), scene, atol=1e-6
         )
+    assert model.embed_scenes([]).shape == (0, scenes.shape[1])
     filters, vector = model.scene_filter(images[0], BOX)
     assert filters.shape == (3, scenes.shape[1])
     np.testing.assert_allclose(
@@ -70,7 +71,11 @@ def test_scenes_are_those_of_a_detecting_pass(model, pictures):
 
 def test_index_grows_is_stored_and_read(searcher, pictures, tmp_path):
     first = searcher.index_scenes(files(pictures)[:2])
-    whole = searcher.index_scenes(str(pictures), scenes=first)
+    seen = []
+    whole = searcher.index_scenes(
+        str(pictures), scenes=first, progress=lambda *done: seen.append(done)
+    )
+    assert seen == [(i, 6) for i in range(1, 7)]
     assert whole.names == files(pictures)
     np.testing.assert_array_equal(whole.embeddings[:2], first.embeddings)
     whole.save(tmp_path / 'scenes.npz')

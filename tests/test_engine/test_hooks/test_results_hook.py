@@ -29,6 +29,8 @@ def config(scenes, work_dir):
     file.write_text(f'_base_ = {bases}')
     cfg = Config.fromfile(file)
     cfg.work_dir = str(work_dir)
+    # mmengine gives runs of one name and second the log of the first.
+    cfg.experiment_name = '-'.join(work_dir.parts[-2:])
     cfg.model = tiny_two_stage(num_ids='auto')
     # Hardly trained, it finds people only among many boxes.
     cfg.model.rpn_head.anchor_generator.scales = [1, 2]
