@@ -182,7 +182,7 @@ def tiny_pcnet() -> ConfigDict:
             ),
             aggregation=dict(type='mmps.CrossScaleAggregation'),
             memory=dict(type='mmps.IdentityMemory', num_ids=6, queue_size=4),
-            loss_reid=dict(type='mmps.OIMLoss'),
+            loss_reid=dict(type='mmps.OIMLoss', mean_over='people'),
             loss_dist=dict(type='mmps.DistanceLoss'),
             loss_tri=dict(type='mmps.PCNetTripletLoss'),
         ),

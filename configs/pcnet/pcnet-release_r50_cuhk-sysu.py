@@ -13,7 +13,7 @@ model = dict(
         shared_tower=True,
         aggregation=dict(level_scale=True, logit_clamp=50.0),
         reid_norm_cfg=dict(type='BN1d'),
-        reid_average='labelled',
+        loss_reid=dict(mean_over='labelled'),
         loss_cls=dict(loss_weight=10.0),
         # The release divides by four times the number of positives.
         loss_bbox=dict(loss_weight=0.25),

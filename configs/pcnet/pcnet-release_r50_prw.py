@@ -14,7 +14,7 @@ model = dict(
         stacked_convs=1,
         aggregation=dict(level_scale=True, logit_clamp=50.0),
         reid_norm_cfg=dict(type='BN1d'),
-        reid_average='labelled',
+        loss_reid=dict(mean_over='labelled'),
         # The release divides by four times the number of positives.
         loss_bbox=dict(loss_weight=0.25),
         loss_dist=None,

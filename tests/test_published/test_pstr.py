@@ -58,19 +58,27 @@ def test_every_weight_has_its_place(name, dataset):
     assert all(torch.equal(state[key], before[key]) for key in state)
 
 
-@pytest.fixture(scope='module')
-def answers():
-    answers = OneStageAnswers('pstr')
+def answers_of(name):
+    answers = OneStageAnswers(name)
     # All queries of the decoder, as the code gives them.
     answers.model.bbox_head.test_cfg.score_thr = 0
     return answers
 
 
+@pytest.fixture(scope='module')
+def answers():
+    return answers_of('pstr')
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize('picture', ['scene-wide.jpg', 'scene-high.jpg'])
-def test_answers_are_those_of_the_official_code(answers, picture):
-    assert len(answers.answers[f'{picture}/scores']) == 100
-    assert too_large(answers.differences(picture)) == set()
+@pytest.mark.parametrize('name', FAMILIES)
+def test_answers_are_those_of_the_official_code(name):
+    answers = answers_of(name)
+    # PVTv2 amplifies the rounding of its input.
+    factor = 10 if name == 'pstr_pvtv2' else 1
+    for picture in ('scene-wide.jpg', 'scene-high.jpg'):
+        assert len(answers.answers[f'{picture}/scores']) == 100
+        assert too_large(answers.differences(picture), factor) == set()
 
 
 @pytest.mark.slow

@@ -36,7 +36,9 @@ model = dict(
         memory=dict(
             type='mmps.IdentityMemory', num_ids='auto', queue_size=5000
         ),
-        loss_reid=dict(type='mmps.OIMLoss', loss_weight=1.0),
+        loss_reid=dict(
+            type='mmps.OIMLoss', mean_over='people', loss_weight=1.0
+        ),
         loss_dist=dict(type='mmps.DistanceLoss', num_sets=3, loss_weight=1.0),
         loss_tri=dict(
             type='mmps.PCNetTripletLoss', margin=0.5, loss_weight=1.0

@@ -49,14 +49,12 @@ class PCNetHead(DensePredictionMixin, RetinaHead):
         aggregation (dict, optional): A module from f', boxes and maps to f,
             such as CrossScaleAggregation. Defaults to None: f = f'.
         memory (dict): The identity memory.
-        loss_reid (dict): A loss on the memory's readout.
+        loss_reid (dict): A loss on the memory's readout. Defaults to
+            OIMLoss, a mean over all positives (eq. 14).
         loss_dist (dict, optional): Eq. 6, on the points of positives.
         loss_tri (dict, optional): Eq. 11, on f and f' of positives.
         reid_norm_cfg (dict, optional): Norm before L2, one for f and one for
             f' (``dict(type='BN1d')`` in the release). Defaults to None.
-        reid_average (str): The re-id loss is divided by the number of
-            'positives' (eq. 14) or 'labelled' positives (the release).
-            Defaults to 'positives'.
         inclusive_boxes (bool): Boxes that come in, annotated and of queries,
             and those of detections that go out end at the last pixel inside,
             as maskrcnn-benchmark's and PCNet's release's do, and not at the
@@ -85,13 +83,11 @@ class PCNetHead(DensePredictionMixin, RetinaHead):
         loss_dist: OptConfigType = None,
         loss_tri: OptConfigType = None,
         reid_norm_cfg: OptConfigType = None,
-        reid_average: str = 'positives',
         inclusive_boxes: bool = False,
         **kwargs,
     ) -> None:
         _check_choice('reid_from', reid_from, ('neck', 'cls', 'reg'))
         _check_choice('det_from', det_from, ('reid', 'neck'))
-        _check_choice('reid_average', reid_average, ('positives', 'labelled'))
         if reid_from != 'neck' and det_from == 'reid':
             raise ValueError(
                 f'reid_from={reid_from!r} reads a detection tower, which '
@@ -124,7 +120,9 @@ class PCNetHead(DensePredictionMixin, RetinaHead):
                 **(memory or {}),
             }
         )
-        self.loss_reid = MODELS.build(loss_reid or dict(type='mmps.OIMLoss'))
+        self.loss_reid = MODELS.build(
+            loss_reid or dict(type='mmps.OIMLoss', mean_over='people')
+        )
         self.loss_dist = MODELS.build(loss_dist) if loss_dist else None
         if self.loss_dist and not hasattr(self.point_pooling, 'points'):
             raise ValueError(
@@ -133,7 +131,6 @@ class PCNetHead(DensePredictionMixin, RetinaHead):
                 'loss_dist=None'
             )
         self.loss_tri = MODELS.build(loss_tri) if loss_tri else None
-        self.reid_average = reid_average
         self.inclusive_boxes = inclusive_boxes
         self.reid_norm = self.own_norm = None
         if reid_norm_cfg is not None:
@@ -336,15 +333,7 @@ class PCNetHead(DensePredictionMixin, RetinaHead):
         positives = samples_per_process(len(person_ids), person_ids)
 
         readout = self.memory(embeddings)
-        losses = dict(
-            loss_reid=self.loss_reid(
-                readout,
-                person_ids,
-                avg_factor=(
-                    positives if self.reid_average == 'positives' else None
-                ),
-            )
-        )
+        losses = dict(loss_reid=self.loss_reid(readout, person_ids))
         if self.loss_tri is not None:
             losses['loss_tri'] = self.loss_tri(
                 embeddings,

@@ -208,14 +208,15 @@ def test_average_over_labelled_positives():
     samples[0].gt_instances.person_ids = torch.tensor([0, -1, -1])
     samples[1].gt_instances.person_ids = torch.tensor([-1, 3])
     losses, heads = {}, {}
-    for choice in ('positives', 'labelled'):
-        heads[choice] = head = make_head(reid_average=choice)
+    for choice in ('people', 'labelled'):
+        loss = dict(type='mmps.OIMLoss', mean_over=choice)
+        heads[choice] = head = make_head(loss_reid=loss)
         losses[choice] = head.loss(pyramid(), samples)['loss_reid']
     positives = positives_by_loop(head, head(pyramid()), samples)
     labelled = sum(p['person'] >= 0 for p in positives)
     assert 0 < labelled < len(positives)
     torch.testing.assert_close(
-        losses['labelled'] * labelled, losses['positives'] * len(positives)
+        losses['labelled'] * labelled, losses['people'] * len(positives)
     )
 
 
@@ -400,7 +401,6 @@ def test_what_reads_what():
     [
         (dict(reid_from='backbone'), "reid_from must be one of .* 'backbone'"),
         (dict(det_from='cls'), "det_from must be one of .* 'cls'"),
-        (dict(reid_average='sum'), 'reid_average must be one of'),
         (dict(reid_from='cls'), "set det_from='neck'"),
         (
             dict(point_pooling=dict(type='mmps.ConvPointPooling')),

@@ -212,17 +212,18 @@ def test_every_method_has_its_configs():
             assert Config.fromfile(config).model.type
 
 
-@pytest.mark.parametrize(
-    'name', ['nae/nae', 'seqnet/seqnet', 'ugas/ugas-seqnet', 'pcnet/pcnet']
-)
+@pytest.mark.parametrize('name', METHODS)
 def test_plain_detectors_have_no_reid(name):
     cfg = Config.fromfile(f'configs/{name}_r18_scenes.py').model
     with DefaultScope.overwrite_default_scope('mmdet'):
         model = MODELS.build(plain_detector(cfg))
         method = MODELS.build(cfg)
     assert not any(isinstance(m, IdentityMemory) for m in model.modules())
-    count = [sum(p.numel() for p in m.parameters()) for m in (model, method)]
-    assert count[0] < count[1]
+    if name != 'coat/coat':  # whose transformers are smaller than a last stage
+        plain, whole = (
+            sum(p.numel() for p in m.parameters()) for m in (model, method)
+        )
+        assert plain < whole
     # The backbone is the same.
     sizes = [
         {k: v.shape for k, v in m.backbone.state_dict().items()}

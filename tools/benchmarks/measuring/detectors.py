@@ -20,9 +20,30 @@ CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
 METHODS = (
     'oim/oim', 'nae/nae', 'seqnet/seqnet', 'hoim/hoim', 'fdps/fdps',
     'fdps/fdps-boim', 'iidfc/iidfc', 'pgsfl/pgsfl', 'ugas/ugas-nae',
-    'ugas/ugas-seqnet', 'pcnet/pcnet', 'pcnet/pcnet-multi',
-    'pcnet/pcnet-light',
+    'ugas/ugas-seqnet', 'oimnetpp/oimnetpp', 'oimnetpp/oimnetppp',
+    'coat/coat', 'seqnext/seqnext', 'seqnext/seqnext-gfn', 'pcnet/pcnet',
+    'pcnet/pcnet-multi', 'pcnet/pcnet-light', 'alignps/alignps',
+    'alignps/roi-alignps', 'pstr/pstr',
 )  # fmt: skip
+
+# Of a method without a RoI head: mmdet's head, and the options of both.
+_TOWERS = ('in_channels', 'feat_channels', 'stacked_convs', 'norm_cfg')
+PLAIN_HEADS = {
+    'mmps.PCNetHead': (
+        'RetinaHead',
+        (*_TOWERS, 'anchor_generator', 'bbox_coder'),
+    ),
+    'mmps.AlignPSHead': (
+        'FCOSHead',
+        (*_TOWERS, 'strides', 'regress_ranges', 'norm_on_bbox',
+         'centerness_on_reg', 'dcn_on_last_conv', 'center_sampling',
+         'conv_bias', 'loss_centerness'),
+    ),
+    'mmps.PSTRHead': (
+        'DeformableDETRHead',
+        ('embed_dims', 'sync_cls_avg_factor', 'loss_iou'),
+    ),
+}  # fmt: skip
 
 
 def method_configs(full_size: bool = False) -> list[str]:
@@ -48,40 +69,85 @@ def plain_detector(model: ConfigDict) -> ConfigDict:
         model: Config of a method.
 
     Returns:
-        A Faster R-CNN or RetinaNet of the same backbone, anchors and RoIs.
+        A Faster R-CNN, RetinaNet, FCOS (of ROI-AlignPS, too, which finds
+        people by it) or Deformable DETR of the same backbone.
     """
     plain = deepcopy(model)
-    if 'roi_head' not in plain:
-        head = plain.bbox_head
-        keep = ('num_classes', 'in_channels', 'feat_channels', 'stacked_convs',
-                'norm_cfg', 'anchor_generator', 'bbox_coder', 'loss_cls',
-                'loss_bbox')  # fmt: skip
-        plain.bbox_head = {key: head[key] for key in keep if key in head}
-        plain.bbox_head.type = 'RetinaHead'
+    if plain.type == 'mmps.DenseTwoStageDetector':
+        plain = ConfigDict(
+            type='FCOS',
+            data_preprocessor=plain.data_preprocessor,
+            backbone=plain.backbone,
+            neck=plain.neck,
+            bbox_head=plain.bbox_head,
+            test_cfg=plain.test_cfg.dense,
+        )
+    _replace_neck(plain)
+    if 'roi_head' in plain:
+        _replace_roi_head(plain)
         return plain
+    if plain.type == 'mmps.PSTR':
+        plain.update(type='DeformableDETR', num_feature_levels=1)
+    head = plain.bbox_head
+    kind, options = PLAIN_HEADS[head.type]
+    keep = {'num_classes', 'loss_cls', 'loss_bbox', *options} & set(head)
+    plain.bbox_head = dict({key: head[key] for key in keep}, type=kind)
+    return plain
+
+
+def _replace_neck(plain: ConfigDict) -> None:
+    """Put mmdet's neck in the place of a method's."""
+    neck = plain.get('neck')
+    if neck is None or not neck.type.startswith('mmps.'):
+        return
+    levels = plain.backbone.out_indices
+    if neck.type == 'mmps.ShallowFusion':
+        del plain['neck']
+        plain.backbone.out_indices = levels[-1:]
+    elif neck.type == 'mmps.CommonStrideMapper':
+        # The level whose stride all three of its maps have.
+        plain.backbone.out_indices = levels[1:2]
+        plain.neck = dict(
+            type='ChannelMapper',
+            in_channels=neck.in_channels[1:2],
+            kernel_size=1,
+            out_channels=neck.out_channels,
+        )
+    else:
+        neck.pop('num_outs_test')
+        neck.update(
+            type='FPN',
+            add_extra_convs='on_output',
+            relu_before_extra_convs=True,
+        )
+
+
+def _replace_roi_head(plain: ConfigDict) -> None:
+    """Put mmdet's RoI head in the place of a method's."""
     head = plain.roi_head
     box = head.bbox_head
     box = box[-1] if isinstance(box, list) else box
-    if 'neck' in plain and plain.neck.type == 'mmps.ShallowFusion':
-        del plain['neck']
-        plain.backbone.out_indices = plain.backbone.out_indices[-1:]
+    size = head.bbox_roi_extractor.roi_layer.output_size
+    size = size if isinstance(size, (list, tuple)) else (size, size)
     plain.rpn_head.type = 'mmps.SearchRPNHead'
     plain.roi_head = dict(
         type='StandardRoIHead',
         bbox_roi_extractor=head.bbox_roi_extractor,
-        shared_head=head.shared_head,
+        shared_head=dict(type='mmps.BackboneStage', backbone=plain.backbone),
         bbox_head=dict(
             type='BBoxHead',
             with_avg_pool=True,
             in_channels=box.in_channels,
-            roi_feat_size=box.roi_feat_size,
+            # The last stage has stride 2.
+            roi_feat_size=[side // 2 for side in size],
             num_classes=1,
             reg_class_agnostic=True,
             loss_cls=dict(type='CrossEntropyLoss'),
             loss_bbox=dict(type='SmoothL1Loss'),
         ),
     )
-    return plain
+    if isinstance(plain.train_cfg.rcnn, list):
+        plain.train_cfg.rcnn = plain.train_cfg.rcnn[0]
 
 
 def other_detector(beside: str, model: ConfigDict) -> ConfigDict:
@@ -114,8 +180,9 @@ def few_boxes(model: ConfigDict, num: int) -> ConfigDict:
         A copy with other settings of the test.
     """
     model = deepcopy(model)
-    if 'roi_head' not in model:
-        model.test_cfg.update(score_thr=0.0, nms_pre=2 * num, max_per_img=num)
+    dense = model.test_cfg.get('dense', model.test_cfg)
+    if 'rcnn' not in dense:
+        dense.update(score_thr=0.0, nms_pre=2 * num, max_per_img=num)
         return model
     rcnn = model.test_cfg.rcnn
     rcnn.max_per_img = num
