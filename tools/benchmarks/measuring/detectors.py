@@ -36,8 +36,8 @@ PLAIN_HEADS = {
     'mmps.AlignPSHead': (
         'FCOSHead',
         (*_TOWERS, 'strides', 'regress_ranges', 'norm_on_bbox',
-         'centerness_on_reg', 'dcn_on_last_conv', 'center_sampling',
-         'conv_bias', 'loss_centerness'),
+         'centerness_on_reg', 'center_sampling', 'conv_bias',
+         'loss_centerness'),
     ),
     'mmps.PSTRHead': (
         'DeformableDETRHead',
