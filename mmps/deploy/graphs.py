@@ -7,6 +7,7 @@ the last step; their parts are the detectors' own.
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import bbox2roi, cat_boxes, get_box_tensor
 from torch import Tensor, nn
@@ -203,6 +204,69 @@ class DenseTwoStageGraph(OneStageGraph):
         """Embeddings of (n, 4) boxes from those of the dense head."""
         rois = _embed_rois(self.model.roi_head, x, boxes)
         return self.model.combine((dense, rois))
+
+
+class TransformerGraph(SearchGraph):
+    """Of a :class:`PSTR`."""
+
+    def __init__(self, model: nn.Module, size: tuple[int, int]) -> None:
+        super().__init__(model, size)
+        cfg = model.bbox_head.test_cfg
+        # All queries, until the last step.
+        self.score_thr = cfg.get('score_thr', 0)
+        cfg.score_thr = 0
+        model.pre_transformer = self._pre_transformer
+        self.sample.set_metainfo(
+            dict(batch_input_shape=self.pixels.padded_size(size))
+        )
+
+    def _pre_transformer(
+        self, maps: Sequence[Tensor], samples: Sequence[DetDataSample]
+    ) -> tuple[dict, dict]:
+        """As in mmdet; the size of the one map stays a pair of numbers."""
+        (level,), (sample,) = maps, samples
+        outside = mask = None
+        valid_ratios = level.new_ones(1, 1, 2)
+        height, width = sample.img_shape
+        if sample.batch_input_shape != sample.img_shape:
+            outside = level.new_ones(1, 1, *sample.batch_input_shape)
+            outside[..., :height, :width] = 0
+            outside = F.interpolate(outside, size=level.shape[2:])
+            outside = outside[:, 0].bool()
+            mask = outside.flatten(1)
+            valid_ratios = self.model.get_valid_ratio(outside)[:, None]
+        position = self.model.positional_encoding(outside, input=level)
+        position = position.flatten(2).transpose(1, 2)
+        shared = dict(
+            spatial_shapes=[tuple(level.shape[2:])],
+            level_start_index=None,
+            valid_ratios=valid_ratios,
+        )
+        encoder = dict(
+            feat=level.flatten(2).transpose(1, 2),
+            feat_mask=mask,
+            feat_pos=position + self.model.level_embed[0],
+        )
+        return {**encoder, **shared}, {'memory_mask': mask, **shared}
+
+    def detect(self, x: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Neck levels to K boxes, scores, embeddings, and which are valid."""
+        found = self.model.bbox_head.detect(self._image(x))
+        valid = found.scores > self.score_thr
+        if self.score_thr <= 0:
+            valid = torch.ones_like(valid)
+        return found.bboxes, found.scores, found.embeddings, valid
+
+    def embed(self, x: Sequence[Tensor], boxes: Tensor) -> Tensor:
+        """Neck levels and (q, 4) boxes to (q, D) embeddings."""
+        return self.model.bbox_head.embed_queries(boxes, self._image(x))
+
+    def _image(self, x: Sequence[Tensor]) -> tuple:
+        outs = self.model.forward_transformer(x, [self.sample])
+        (image,) = self.model.bbox_head.images(
+            **outs, batch_data_samples=[self.sample]
+        )
+        return image
 
 
 def _embed_rois(

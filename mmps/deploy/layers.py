@@ -1,8 +1,13 @@
 """Replacements of layers that the exporter cannot follow."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
-from mmcv.ops import RoIAlign
+from mmcv.ops import MultiScaleDeformableAttention, RoIAlign
+from mmcv.ops.multi_scale_deform_attn import (
+    multi_scale_deformable_attn_pytorch,
+)
 from mmdet.models import DetDataPreprocessor, SingleRoIExtractor
 from torch import Tensor, nn
 
@@ -29,10 +34,17 @@ class Pixels(nn.Module):
             image = image.flip(1)
         if given._enable_normalize:
             image = (image - given.mean) / given.std
-        height, width = image.shape[-2:]
-        divisor = given.pad_size_divisor
-        right, bottom = -width % divisor, -height % divisor
+        size = image.shape[-2:]
+        bottom, right = (
+            padded - side
+            for padded, side in zip(self.padded_size(size), size, strict=True)
+        )
         return F.pad(image, (0, right, 0, bottom), value=given.pad_value)
+
+    def padded_size(self, size: Sequence[int]) -> tuple[int, ...]:
+        """Height and width of the network's input."""
+        divisor = self.preprocessor.pad_size_divisor
+        return tuple(side + -side % divisor for side in size)
 
 
 class StandardRoIAlign(nn.Module):
@@ -82,6 +94,64 @@ class LevelsRoIExtractor(nn.Module):
         return result
 
 
+class OneLevelDeformableAttention(nn.Module):
+    """mmcv's deformable attention to one map, whose size is no tensor.
+
+    Args:
+        layer: What it takes the place of.
+
+    Raises:
+        UsageError: It attends to several levels.
+    """
+
+    def __init__(self, layer: MultiScaleDeformableAttention) -> None:
+        super().__init__()
+        if layer.num_levels != 1 or not layer.batch_first:
+            raise UsageError(
+                'MultiScaleDeformableAttention: ONNX has num_levels=1 and '
+                f'batch_first=True only, got {layer.num_levels} and '
+                f'{layer.batch_first}'
+            )
+        self.layer = layer
+
+    def forward(
+        self,
+        query: Tensor,
+        reference_points: Tensor,
+        spatial_shapes: list[tuple[int, int]],
+        value: Tensor | None = None,
+        query_pos: Tensor | None = None,
+        key_padding_mask: Tensor | None = None,
+        **_,
+    ) -> Tensor:
+        """As mmcv's; ``spatial_shapes`` is the map's height and width."""
+        given, heads, points = (
+            self.layer,
+            self.layer.num_heads,
+            self.layer.num_points,
+        )
+        value = given.value_proj(query if value is None else value)
+        if key_padding_mask is not None:
+            value = value.masked_fill(key_padding_mask[..., None], 0)
+        state = query if query_pos is None else query + query_pos
+        offsets = given.sampling_offsets(state)
+        offsets = offsets.unflatten(-1, (heads, 1, points, 2))
+        weights = given.attention_weights(state).unflatten(-1, (heads, points))
+        centre = reference_points[:, :, None, :, None]
+        if centre.size(-1) == 2:
+            ((height, width),) = spatial_shapes
+            reach = offsets.new_tensor([1 / width, 1 / height])
+        else:
+            reach = centre[..., 2:] * 0.5 / points
+        attended = multi_scale_deformable_attn_pytorch(
+            value.unflatten(-1, (heads, -1)),
+            spatial_shapes,
+            centre[..., :2] + offsets * reach,
+            weights.softmax(-1)[..., None, :],
+        )
+        return query + given.output_proj(attended)
+
+
 def replace_layers(model: nn.Module) -> None:
     """Put layers that can be exported into a detector.
 
@@ -94,4 +164,6 @@ def replace_layers(model: nn.Module) -> None:
             child = StandardRoIAlign(child)
         elif isinstance(child, SingleRoIExtractor):
             child = LevelsRoIExtractor(child)
+        elif isinstance(child, MultiScaleDeformableAttention):
+            child = OneLevelDeformableAttention(child)
         setattr(model, name, child)

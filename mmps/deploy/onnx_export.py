@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from mmps.models.dense_heads import DensePredictionMixin
+from mmps.models.dense_heads import DensePredictionMixin, PSTRHead
 from mmps.models.detectors import DenseTwoStageDetector
 from mmps.models.roi_heads import SearchRoIHead
 from mmps.utils.errors import UsageError
@@ -22,6 +22,7 @@ from .graphs import (
     DenseTwoStageGraph,
     OneStageGraph,
     SearchGraph,
+    TransformerGraph,
     TwoStageGraph,
 )
 from .layers import replace_layers
@@ -47,11 +48,11 @@ def build_graph(model: nn.Module, size: tuple[int, int]) -> SearchGraph:
     if min(size) < 32:
         raise UsageError(f'size: expected 32 or more, got {size}')
     head = getattr(model, 'roi_head', getattr(model, 'bbox_head', None))
-    if not isinstance(head, (DensePredictionMixin, SearchRoIHead)):
+    if not isinstance(head, (DensePredictionMixin, PSTRHead, SearchRoIHead)):
         raise UsageError(
             f'{type(model).__name__}: expected a single-stage detector with '
-            'a PCNetHead or an AlignPSHead, or a two-stage one with a '
-            'SearchRoIHead'
+            'a PCNetHead or an AlignPSHead, a PSTR, or a two-stage detector '
+            'with a SearchRoIHead'
         )
     finder = getattr(model, 'bbox_head', head)
     if finder.test_cfg.get('use_gt_boxes', False):
@@ -65,6 +66,8 @@ def build_graph(model: nn.Module, size: tuple[int, int]) -> SearchGraph:
         kind = DenseTwoStageGraph
     elif isinstance(head, DensePredictionMixin):
         kind = OneStageGraph
+    elif isinstance(head, PSTRHead):
+        kind = TransformerGraph
     else:
         kind = TwoStageGraph
     return kind(model, tuple(size))

@@ -16,7 +16,8 @@ from mmps.utils.config import load_config
 
 # Layers that start near zero, where all boxes would have the same score.
 PREDICTIONS = ('retina_', 'rpn_cls', 'rpn_reg', 'classifier.fc', 'fc_vertical',
-               'fc_horizontal', 'bbox_head.conv_')  # fmt: skip
+               'fc_horizontal', 'bbox_head.conv_', 'cls_branches',
+               'reg_branches')  # fmt: skip
 
 
 def detector(name: str, **options) -> nn.Module:
@@ -31,7 +32,7 @@ def path_of_test_cfg(name: str) -> str:
     """Where, in a scenes config's test_cfg, detections are chosen."""
     if name.startswith('alignps/roi-'):
         return 'dense.'
-    return '' if name.startswith(('alignps', 'pcnet')) else 'rcnn.'
+    return '' if name.startswith(('alignps', 'pcnet', 'pstr')) else 'rcnn.'
 
 
 def lively(cfg: dict) -> nn.Module:

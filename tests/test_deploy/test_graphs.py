@@ -8,17 +8,15 @@ import torch
 
 from mmps.deploy import build_graph
 from mmps.deploy.onnx_check import predict
-from mmps.testing import build, tiny_two_stage
+from mmps.testing import tiny_two_stage
 from mmps.utils.errors import UsageError
 
 from .conftest import lively, path_of_test_cfg, pictures, pyramid
-from tiny_methods import tiny_pstr
 
 SIZE = (112, 192)
 NAMES = sorted(
     f'{path.parent.name}/{path.name[: -len("_r18_scenes.py")]}'
     for path in Path('configs').glob('*/*_r18_scenes.py')
-    if path.parent.name != 'pstr'  # there is no graph of it
 )
 BOXES = np.array([[10, 5, 40, 100], [100, 20, 150, 110]], np.float32)
 
@@ -45,12 +43,7 @@ def options(name, score_thr=0.0):
 
 
 def test_there_are_configs():
-    assert len(NAMES) == 22
-
-
-def test_a_set_of_people_has_no_graph():
-    with pytest.raises(UsageError, match='PSTR: expected a single-stage dete'):
-        build_graph(build(tiny_pstr()), SIZE)
+    assert len(NAMES) == 23
 
 
 @pytest.mark.parametrize('name', NAMES)
@@ -59,9 +52,12 @@ def test_every_method(make, name):
     assert assert_equal(model) > 10
 
 
-@pytest.mark.parametrize('name', ['pcnet/pcnet-light', 'seqnet/seqnet'])
+@pytest.mark.parametrize(
+    'name', ['pcnet/pcnet-light', 'seqnet/seqnet', 'pstr/pstr']
+)
 def test_sizes_that_need_padding(make, name):
     model = make(name, **options(name))
+    model.data_preprocessor.pad_size_divisor = 32
     assert assert_equal(model, (90, 150)) > 10
     assert assert_equal(model, (224, 97)) > 10
 
@@ -143,6 +139,19 @@ def test_what_the_release_of_pcnet_does(make, share):
     head.test_cfg.score_thr = float(np.quantile(scores, 1 - share))
     head.test_cfg.max_per_img = 20
     assert 0 < assert_equal(model) <= 20
+
+
+def test_queries_by_sampling_in_their_boxes(make):
+    model = make('pstr/pstr', **options('pstr'))
+    model.bbox_head.test_cfg.query_from = 'boxes'
+    assert assert_equal(model) > 10
+
+
+def test_one_level_of_deformable_attention(make):
+    model = make('pstr/pstr')
+    model.encoder.layers[0].self_attn.num_levels = 2
+    with pytest.raises(UsageError, match='num_levels=1'):
+        build_graph(model, SIZE)
 
 
 def test_smallest_box(make):

@@ -271,17 +271,47 @@ class PSTRHead(DeformableDETRHead):
             list[InstanceData]: Per image ``bboxes``, ``scores``, ``labels``
             and unit ``embeddings`` (n, D), best first.
         """
+        results = []
+        images = self.images(
+            hidden_states, references, batch_data_samples, **maps
+        )
+        for image, sample in zip(images, batch_data_samples, strict=True):
+            queries = boxes_in_input(sample, 'query_instances', image.boxes)
+            if self.test_cfg.get('use_gt_boxes', False):
+                found = self._annotated(image, sample)
+            else:
+                found = self.detect(image)
+            if 'query_instances' in sample:
+                sample.query_instances.embeddings = self.embed_queries(
+                    queries, image
+                )
+            results.append(found)
+        if rescale:
+            to_original_size(results, batch_data_samples)
+        return results
+
+    def images(
+        self,
+        hidden_states: Tensor,
+        references: Sequence[Tensor],
+        batch_data_samples: SampleList,
+        **maps: Any,
+    ) -> list['_Image']:
+        """What the last decoder layer says, image by image.
+
+        Args: as of :meth:`predict`.
+        """
         scores, boxes, features = self(hidden_states, references, **maps)
         features = [x[-1] for x in features]
         means = [x.mean(1) for x in features]
         embeddings = self._embeddings(
             [x - mean[:, None] for x, mean in zip(features, means)]
         )
-        from_detections = self._query_from_detections
-        results = []
-        for i, sample in enumerate(batch_data_samples):
-            image = _Image(
+        return [
+            _Image(
                 boxes=_in_pixels(boxes[-1, i], sample.img_shape),
+                scores=scores[-1, i, :, 0].sigmoid(),
+                embeddings=embeddings[i],
                 states=hidden_states[-1, i],
                 maps=[level[i : i + 1] for level in maps['maps']],
                 mask=None if maps['mask'] is None else maps['mask'][i : i + 1],
@@ -289,23 +319,8 @@ class PSTRHead(DeformableDETRHead):
                 means=[mean[i] for mean in means],
                 shape=sample.img_shape,
             )
-            queries = boxes_in_input(sample, 'query_instances', image.boxes)
-            if self.test_cfg.get('use_gt_boxes', False):
-                found = self._annotated(image, sample)
-            else:
-                found = self._detect(
-                    scores[-1, i, :, 0].sigmoid(), image, embeddings[i]
-                )
-            if 'query_instances' in sample:
-                sample.query_instances.embeddings = (
-                    embeddings[i][nearest(queries, image.boxes)]
-                    if from_detections
-                    else self._embed_boxes(queries, image)
-                )
-            results.append(found)
-        if rescale:
-            to_original_size(results, batch_data_samples)
-        return results
+            for i, sample in enumerate(batch_data_samples)
+        ]
 
     @property
     def _query_from_detections(self) -> bool:
@@ -317,22 +332,25 @@ class PSTRHead(DeformableDETRHead):
             )
         return source == 'detections'
 
-    def _detect(
-        self, scores: Tensor, image: '_Image', embeddings: Tensor
-    ) -> InstanceData:
-        """The best of the decoder's queries."""
-        scores, best = scores.topk(
-            min(self.test_cfg.get('max_per_img', len(scores)), len(scores))
-        )
+    def detect(self, image: '_Image') -> InstanceData:
+        """The best of the decoder's queries, with what they are."""
+        limit = self.test_cfg.get('max_per_img', len(image.scores))
+        scores, best = image.scores.topk(min(limit, len(image.scores)))
         found = InstanceData(
             bboxes=image.boxes[best],
             scores=scores,
             labels=torch.zeros_like(best),
-            embeddings=embeddings[best],
+            embeddings=image.embeddings[best],
         )
         if (least := self.test_cfg.get('score_thr', 0)) > 0:
             found = found[scores > least]
         return found
+
+    def embed_queries(self, boxes: Tensor, image: '_Image') -> Tensor:
+        """Unit embeddings (q, D) of query boxes (q, 4), as configured."""
+        if self._query_from_detections:
+            return image.embeddings[nearest(boxes, image.boxes)]
+        return self._embed_boxes(boxes, image)
 
     def _annotated(
         self, image: '_Image', sample: DetDataSample
@@ -351,7 +369,7 @@ class PSTRHead(DeformableDETRHead):
 
         The state is that of the query whose own box fits best.
         """
-        if len(boxes) == 0:
+        if boxes.size(0) == 0:
             channels = sum(len(mean) for mean in image.means)
             return boxes.new_zeros(0, channels)
         states = image.states[nearest(boxes, image.boxes)]
@@ -395,6 +413,8 @@ class _Image(NamedTuple):
     """What the last decoder layer says of one image; boxes in its pixels."""
 
     boxes: Tensor
+    scores: Tensor
+    embeddings: Tensor
     states: Tensor
     maps: list[Tensor]
     mask: Tensor | None
