@@ -205,7 +205,7 @@ def picture(found: dict[str, np.ndarray]) -> Figure:
         panel.grid(axis='x', alpha=0.3)
         panel.set_axisbelow(True)
     panels[0].set_yticks(range(len(names)), names)
-    panels[0].invert_yaxis()
+    panels[0].set_ylim(len(names) - 0.4, -0.6)
     return figure
 
 
