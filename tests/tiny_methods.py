@@ -265,7 +265,9 @@ def tiny_roi_alignps() -> ConfigDict:
             'neck': dense.neck,
             'bbox_head': dense.bbox_head,
             'roi_levels': (1,),
-            'test_cfg': dict(model.test_cfg, dense=dense.test_cfg),
+            'test_cfg': dict(
+                rpn=model.test_cfg.rpn, rcnn={}, dense=dense.test_cfg
+            ),
         }
     )
 

@@ -1,14 +1,7 @@
 # SeqNeXt with ResNet-50 as its published code tests it on PRW.
-_base_ = 'seqnext-gfn_r50_prw.py'
+_base_ = ['seqnext-gfn_r50_prw.py', '../_base_/models/seqnext-release.py']
 
-model = dict(
-    rpn_head=dict(
-        anchor_generator=dict(type='mmps.TorchvisionAnchorGenerator')
-    ),
-    # What it was trained with is not in its checkpoints.
-    roi_head=dict(gallery_filter=dict(memory=None)),
-    test_cfg=dict(rcnn=dict(score_thr=0.5, before_last=dict(score_thr=0.5))),
-)
+model = _base_.release
 
 # Pixels stay floating-point numbers when they are resized.
 test_pipeline = _base_.test_pipeline

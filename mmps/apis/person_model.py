@@ -19,6 +19,7 @@ from mmps.checkpoints.loaders import load_weights, set_checkpoint_loaders
 from mmps.checkpoints.reading import hash_weights
 from mmps.datasets.from_config import dataset_config
 from mmps.engine.preparation import prepare_model
+from mmps.evaluation.metrics.from_config import settings_of
 from mmps.gallery import GalleryHeader
 from mmps.utils.config import load_config
 from mmps.utils.device import default_device, to_host
@@ -70,7 +71,8 @@ class PersonModel:
             :func:`~mmps.checkpoints.loaders.load_weights`); None keeps the
             initial weights, which is only good for trials.
         device: Such as 'cuda:0'. Defaults to None, a GPU if there is one.
-        det_thr: People with a lower score are left out. Defaults to 0.5.
+        det_thr: People with a lower score are left out. Defaults to None,
+            that of the config's metric, usually 0.5.
         trust_checkpoint: Read a checkpoint that holds more than weights and
             plain values, too, with a warning; code in it is run. Either way
             mmengine's own loading is set likewise in this process. Defaults
@@ -86,7 +88,7 @@ class PersonModel:
         config: str | os.PathLike | Config,
         weights: str | os.PathLike | None = None,
         device: str | None = None,
-        det_thr: float = 0.5,
+        det_thr: float | None = None,
         trust_checkpoint: bool = False,
     ) -> None:
         import_parts()
@@ -95,6 +97,8 @@ class PersonModel:
         if not isinstance(config, Config):
             config = load_config(config)
         self.name = Path(config.filename or 'config').stem
+        if det_thr is None:
+            det_thr = settings_of(config).det_thr
         self.det_thr = det_thr
         if device is None:
             device = default_device()

@@ -75,7 +75,8 @@ class PersonSearcher:
             or an open gallery. Defaults to None: only people can be found.
         device: Such as 'cuda:0'. Defaults to None, a GPU if there is one.
         batch_size: Images that are looked at together. Defaults to 4.
-        det_thr: People with a lower score are left out. Defaults to 0.5.
+        det_thr: People with a lower score are left out. Defaults to None,
+            that of the config's metric, usually 0.5.
         num_workers: Threads that load images. Defaults to 4.
         dtype: Of a new gallery's embeddings. Defaults to 'float32'.
         root: Folder that the names in a new gallery are relative to, so that
@@ -98,7 +99,7 @@ class PersonSearcher:
         gallery: BaseGallery | str | os.PathLike | None = None,
         device: str | None = None,
         batch_size: int = 4,
-        det_thr: float = 0.5,
+        det_thr: float | None = None,
         num_workers: int = 4,
         dtype: str = 'float32',
         root: str | os.PathLike | None = None,
@@ -297,7 +298,7 @@ class PersonSearcher:
         index = self._check_scenes(
             scenes or SceneIndex(self.model.weights_hash)
         )
-        there, names, vectors = set(index.names), [], []
+        there, frames, vectors = set(index.names), [], []
         items = expand_inputs(inputs, self._with_root(options))
         for item in items:
             if not isinstance(item, Picture):
@@ -308,14 +309,14 @@ class PersonSearcher:
                     vectors.append(
                         self.model.embed_scenes([read_picture(item.path)])
                     )
-                    names.append(item.frame.name)
+                    frames.append(item.frame)
                 except BadImageError as err:
                     index.bad.append(str(err))
             if progress is not None:
                 progress(done, len(items))
-        if not names:
+        if not frames:
             return index
-        return index.extended(names, np.concatenate(vectors))
+        return index.extended(frames, np.concatenate(vectors))
 
     def search_scenes(
         self,
@@ -358,27 +359,31 @@ class PersonSearcher:
         scene_filter, vector = self.model.scene_filter(pixels, checked)
         scores = scenes.scores(scene_filter)
         filters = self._without_queries(filters or Filters(), [image])
-        own = np.isin(scenes.names, list(filters.exclude_frames))
-        likely = (scores >= scene_thr) & ~own
-        names = np.asarray(scenes.names)
-        report = IndexReport()
-        if likely.any():
-            root = self.gallery.root or ''
-            paths = [os.path.join(root, name) for name in names[likely]]
-            report = self.index(paths)
-        left_out = [*filters.exclude_frames, *names[~likely].tolist()]
+        left_out = np.isin(scenes.names, list(filters.exclude_frames))
+        if filters.frames is not None:
+            left_out |= ~np.isin(scenes.names, list(filters.frames))
+        likely = (scores >= scene_thr) & ~left_out
+        root = self.gallery.root or ''
+        items = [
+            Picture(frame, os.path.join(root, frame.source))
+            for frame, chosen in zip(scenes.frames, likely, strict=True)
+            if chosen
+        ]
+        indexer = Indexer(self.model, self.batch_size, self.num_workers)
+        report = indexer.fill(self.gallery, items)
         result = self.search_embeddings(
             vector[None],
             max(k, RERANKED),
-            replace(filters, exclude_frames=left_out),
+            replace(filters, frames=[item.frame.name for item in items]),
             threshold=threshold,
         )
         return SceneSearchResult(
             by_product(result, scenes, scores, k),
             result.threshold,
-            num_frames=int((~own).sum()),
+            num_frames=int((~left_out).sum()),
             num_likely=int(likely.sum()),
             num_detected=report.frames,
+            bad=report.bad,
         )
 
     def _check_scenes(self, scenes: SceneIndex) -> SceneIndex:

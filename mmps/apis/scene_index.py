@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mmps.gallery import Frame
 from mmps.structures import scene_scores
 from mmps.structures.array_checks import check_finite, names_list, numbers
 from mmps.structures.npz import read_npz
@@ -15,7 +16,7 @@ from mmps.utils.files import write_whole
 
 from .searching import SearchResult
 
-_FIELDS = ('names', 'embeddings', 'model_hash')
+_FIELDS = ('names', 'sources', 'cameras', 'times', 'embeddings', 'model_hash')
 
 
 @dataclass
@@ -27,7 +28,7 @@ class SceneIndex:
 
     Args:
         model_hash: Of the model that made it.
-        names: Of the pictures, as a gallery has them. Defaults to none.
+        frames: The pictures, as a gallery has them. Defaults to none.
         embeddings: (n, S) float32. Defaults to none.
         bad: Files that could not be used, and why.
 
@@ -36,16 +37,17 @@ class SceneIndex:
     """
 
     model_hash: str
-    names: list[str] = field(default_factory=list)
+    frames: list[Frame] = field(default_factory=list)
     embeddings: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     bad: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.names = names_list(self.names) if len(self.names) else []
+        if self.frames:
+            names_list(self.names)
         self.embeddings = numbers(
             'embeddings',
             self.embeddings,
-            (len(self.names), None),
+            (len(self.frames), None),
             np.float32,
             floating=True,
         )
@@ -53,21 +55,26 @@ class SceneIndex:
 
     def __len__(self) -> int:
         """Number of pictures."""
-        return len(self.names)
+        return len(self.frames)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the pictures."""
+        return [frame.name for frame in self.frames]
 
     def extended(
-        self, names: Sequence[str], embeddings: np.ndarray
+        self, frames: Sequence[Frame], embeddings: np.ndarray
     ) -> 'SceneIndex':
         """The index with more pictures.
 
         Args:
-            names: Of the new pictures.
+            frames: The new pictures.
             embeddings: (m, S).
         """
         if len(self):
             embeddings = np.concatenate((self.embeddings, embeddings))
         return SceneIndex(
-            self.model_hash, [*self.names, *names], embeddings, self.bad
+            self.model_hash, [*self.frames, *frames], embeddings, self.bad
         )
 
     def scores(self, scene_filter: np.ndarray) -> np.ndarray:
@@ -88,6 +95,9 @@ class SceneIndex:
         """
         arrays = dict(
             names=np.asarray(self.names, np.str_),
+            sources=np.asarray([f.source for f in self.frames], np.str_),
+            cameras=np.asarray([f.camera for f in self.frames], np.str_),
+            times=np.asarray([f.time for f in self.frames], np.float64),
             embeddings=self.embeddings,
             model_hash=np.asarray(self.model_hash),
         )
@@ -106,11 +116,12 @@ class SceneIndex:
         try:
             with Path(path).open('rb') as file:
                 arrays = read_npz(file, _FIELDS)
-            return cls(
-                str(arrays['model_hash']),
-                arrays['names'].tolist(),
-                arrays['embeddings'],
-            )
+            columns = (arrays[key].tolist() for key in _FIELDS[:4])
+            frames = [
+                Frame(name, source, camera=camera, time=time)
+                for name, source, camera, time in zip(*columns, strict=True)
+            ]
+            return cls(str(arrays['model_hash']), frames, arrays['embeddings'])
         except (OSError, ValueError) as err:
             raise UsageError(f'{path}: no index of scenes: {err}') from err
 
@@ -126,11 +137,13 @@ class SceneSearchResult(SearchResult):
         num_frames: Pictures of the index, without the query's own.
         num_likely: Those that were searched.
         num_detected: Those of them in which people had to be detected first.
+        bad: Files that could not be used for that, and why.
     """
 
     num_frames: int = 0
     num_likely: int = 0
     num_detected: int = 0
+    bad: list[str] = field(default_factory=list)
 
 
 def by_product(
@@ -138,17 +151,16 @@ def by_product(
 ) -> list:
     """The first k matches by similarity times the score of their picture.
 
-    Matches in pictures that the index does not have are left out.
-
     Args:
-        result: Of the gallery, with more matches than are asked for.
+        result: Of the pictures of the index, with more matches than are
+            asked for.
         index: Of the pictures.
         scores: (n,) of them.
         k: Answers.
     """
     of_frame = dict(zip(index.names, scores.tolist()))
     matches = sorted(
-        (m for m in result.matches if m.frame.name in of_frame),
+        result.matches,
         key=lambda match: -match.similarity * of_frame[match.frame.name],
     )
     return matches[:k]

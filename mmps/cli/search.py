@@ -89,8 +89,9 @@ def _add_model(parser: argparse.ArgumentParser, required: bool) -> None:
     )
     parser.add_argument('--device', help='such as cuda:0 or cpu')
     parser.add_argument(
-        '--det-thr', type=share, default=0.5, metavar='SCORE',
-        help='people with a lower score are left out (0.5)',
+        '--det-thr', type=share, metavar='SCORE',
+        help="people with a lower score are left out (the config's, "
+        'usually 0.5)',
     )  # fmt: skip
     add_trust_arg(parser)
 

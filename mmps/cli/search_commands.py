@@ -35,11 +35,11 @@ from mmps.apis.searching import SearchResult, search_gallery
 from mmps.cli.stored_search import (
     load_predictions,
     load_test_set,
-    settings_of,
 )
 from mmps.datasets.errors import BadImageError
 from mmps.datasets.from_config import build_dataset, dataset_config
 from mmps.evaluation.functional import calibrate_threshold
+from mmps.evaluation.metrics.from_config import settings_of
 from mmps.gallery import (
     BaseGallery,
     Filters,

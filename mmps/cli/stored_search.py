@@ -4,8 +4,7 @@ import argparse
 import os
 import sys
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mmengine.config import Config
@@ -13,7 +12,6 @@ from mmengine.config import Config
 from mmps.cli.common import add_config_args, share
 from mmps.datasets import PersonSearchDataset
 from mmps.datasets.from_config import build_dataset, dataset_config
-from mmps.evaluation import PersonSearchMetric
 from mmps.evaluation.functional import (
     PROTOCOLS,
     ContextMatching,
@@ -23,28 +21,9 @@ from mmps.evaluation.functional import (
     SearchTask,
     build_tasks,
 )
+from mmps.evaluation.metrics.from_config import settings_of
 from mmps.structures import SearchGroundTruth, SearchPredictions
 from mmps.utils.config import load_config
-
-
-def settings_of(cfg: Config) -> SearchSettings:
-    """The settings that the metric of a config has.
-
-    Args:
-        cfg: A config; one without the metric gives the defaults.
-
-    Raises:
-        ValueError: The metric's settings are out of range.
-    """
-    nodes: Any = cfg.get('test_evaluator') or []
-    if isinstance(nodes, Mapping):
-        nodes = nodes.get('metrics', [nodes])
-    for node in nodes if isinstance(nodes, (list, tuple)) else [nodes]:
-        if str(node.get('type')).endswith(PersonSearchMetric.__name__):
-            names = [field.name for field in fields(SearchSettings)]
-            given = {name: node[name] for name in names if name in node}
-            return PersonSearchMetric(**given).settings
-    return SearchSettings()
 
 
 @dataclass

@@ -221,6 +221,8 @@ def expression(filters: Filters | None, hidden: Collection[int]) -> str:
         terms.append(f'time < {_number(filters.before)}')
     if filters.min_score is not None:
         terms.append(f'score >= {_number(_rounded(filters.min_score))}')
+    if filters.frames is not None:
+        terms.append(one_of('frame', name_ids(filters.frames)))
     without = set(hidden).union(name_ids(filters.exclude_frames))
     if without:
         terms.append(one_of('frame', without, within=False))

@@ -187,6 +187,7 @@ class Filters:
         before: Only frames before this time.
         min_score: Lowest detection score.
         exclude_frames: Names of frames to leave out, such as the query's.
+        frames: Names; only these frames.
 
     Raises:
         ValueError: A number is not finite, or a list is a string.
@@ -198,9 +199,10 @@ class Filters:
     before: float | None = None
     min_score: float | None = None
     exclude_frames: Sequence[str] = ()
+    frames: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
-        for name in ('cameras', 'exclude_cameras', 'exclude_frames'):
+        for name in ('cameras', 'exclude_cameras', 'frames', 'exclude_frames'):
             value = getattr(self, name)
             if isinstance(value, str) or not all(
                 isinstance(item, str) for item in value or ()

@@ -72,9 +72,11 @@ class Part:
             frames &= segment.frame_times >= filters.after
         if filters.before is not None:
             frames &= segment.frame_times < filters.before
-        excluded = [stable_id(name) for name in filters.exclude_frames]
-        found = segment.find_frames(np.array(excluded, np.int64))
-        frames[found[found >= 0]] = False
+        if filters.frames is not None:
+            only = np.zeros_like(frames)
+            only[_places(segment, filters.frames)] = True
+            frames &= only
+        frames[_places(segment, filters.exclude_frames)] = False
         rows = self.rows & frames[segment.rows.frames]
         if filters.min_score is not None:
             # In the precision of the stored scores: 0.9 has to pass 0.9.
@@ -82,6 +84,13 @@ class Part:
             lowest = np.float32(np.clip(filters.min_score, -limit, limit))
             rows &= segment.rows.scores >= lowest
         return rows
+
+
+def _places(segment: Segment, names: Sequence[str]) -> np.ndarray:
+    """Indices of those of the named frames that a segment has."""
+    ids = np.array([stable_id(name) for name in names], np.int64)
+    found = segment.find_frames(ids)
+    return found[found >= 0]
 
 
 @dataclass(frozen=True)

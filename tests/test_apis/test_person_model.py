@@ -27,6 +27,15 @@ def images(*sizes):
     return [paint_frame([(0, 60, 90), (2, 150, 80)], size=s)[0] for s in sizes]
 
 
+def test_threshold_of_scores_is_that_of_the_metric():
+    named = 'configs/alignps/alignps_r18_scenes.py'
+    assert PersonModel(named, device='cpu').det_thr == 0.2
+    assert PersonModel(named, device='cpu', det_thr=0.7).det_thr == 0.7
+    cfg = load_config(named)
+    cfg.pop('test_evaluator')
+    assert PersonModel(cfg, device='cpu').det_thr == 0.5
+
+
 def test_boxes_are_in_pixels_of_the_image(model):
     for size in ((384, 216), (768, 432), (200, 300)):
         (found,) = model.detect(images(size))

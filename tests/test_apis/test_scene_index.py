@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from mmps.apis import PersonModel, PersonSearcher, SceneIndex
+from mmps.apis.frame_sources import InputOptions
+from mmps.gallery import Filters
 from mmps.structures import scene_scores
 from mmps.utils.config import load_config
 from mmps.utils.errors import UsageError
@@ -80,7 +82,8 @@ def test_index_grows_is_stored_and_read(searcher, pictures, tmp_path):
     np.testing.assert_array_equal(whole.embeddings[:2], first.embeddings)
     whole.save(tmp_path / 'scenes.npz')
     read = SceneIndex.load(tmp_path / 'scenes.npz')
-    assert (read.names, read.model_hash) == (whole.names, whole.model_hash)
+    assert read.model_hash == whole.model_hash
+    np.testing.assert_equal(read.frames, whole.frames)
     np.testing.assert_array_equal(read.embeddings, whole.embeddings)
     # No gallery of people has come of it.
     assert not searcher.gallery.has_frames(whole.names).any()
@@ -123,6 +126,43 @@ def test_people_are_detected_where_they_are_likely(searcher, pictures):
     assert whole.num_detected == 5 - len(likely)
     nothing = searcher.search_scenes(names[0], BOX, scenes, 1.0, threshold=-1)
     assert nothing.nobody
+
+
+def test_answers_know_their_camera_and_time(searcher, pictures):
+    options = InputOptions(camera_regex=r'(\d)\.png', file_times=True)
+    scenes = searcher.index_scenes(str(pictures), options)
+    query = files(pictures)[0]
+    found = searcher.search_scenes(query, BOX, scenes, 0.0, threshold=-1)
+    assert {m.frame.camera for m in found.matches} == set('12345')
+    assert all(m.frame.time > 0 for m in found.matches)
+    only = Filters(cameras=['3'])
+    found = searcher.search_scenes(
+        query, BOX, scenes, 0.0, filters=only, threshold=-1
+    )
+    assert {m.frame.camera for m in found.matches} == {'3'}
+
+
+def test_others_in_the_gallery_take_no_place(searcher, pictures, monkeypatch):
+    monkeypatch.setattr('mmps.apis.person_searcher.RERANKED', 2)
+    names = files(pictures)
+    searcher.index(names[3:])
+    scenes = searcher.index_scenes(names[1:3])
+    found = searcher.search_scenes(
+        names[0], BOX, scenes, 0.0, k=3, threshold=-1
+    )
+    assert len(found.matches) == 3
+    assert {m.frame.name for m in found.matches} <= set(names[1:3])
+
+
+def test_a_picture_that_is_gone_is_named(searcher, pictures):
+    names = files(pictures)
+    scenes = searcher.index_scenes(str(pictures))
+    (pictures / '2.png').unlink()
+    found = searcher.search_scenes(names[0], BOX, scenes, 0.0, threshold=-1)
+    assert (found.num_likely, found.num_detected) == (5, 4)
+    (bad,) = found.bad
+    assert '2.png' in bad
+    assert len(found.matches) > 4
 
 
 def test_what_does_not_fit_is_refused(searcher, pictures, tmp_path):

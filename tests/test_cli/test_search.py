@@ -32,10 +32,10 @@ class StubModel(PaintedPeopleModel):
     """In the place of a model that a config and a checkpoint give."""
 
     def __init__(
-        self, config=None, weights=None, device=None, det_thr=0.5,
+        self, config=None, weights=None, device=None, det_thr=None,
         trust_checkpoint=False,
     ):  # fmt: skip
-        super().__init__(det_thr)
+        super().__init__(0.5 if det_thr is None else det_thr)
 
 
 @pytest.fixture(autouse=True)

@@ -3,12 +3,13 @@
 import pytest
 from mmengine.config import Config
 
-from mmps.cli.stored_search import load_test_set, settings_of
+from mmps.cli.stored_search import load_test_set
 from mmps.evaluation.functional import (
     ContextMatching,
     SearchSettings,
     sample_gallery,
 )
+from mmps.evaluation.metrics.from_config import settings_of
 from mmps.testing import random_ground_truth
 
 METRIC = dict(

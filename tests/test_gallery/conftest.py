@@ -206,6 +206,7 @@ class Oracle:
                 or row.scores[0] >= _as_float32(f.min_score)
             )
             and name not in f.exclude_frames
+            and (f.frames is None or name in f.frames)
         ]
 
     def search(self, queries, k, filters=None):

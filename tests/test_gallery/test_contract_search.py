@@ -104,6 +104,8 @@ FILTERS = {
     'no score': Filters(min_score=1e300),
     'any score': Filters(min_score=-1e300),
     'exclude_frames': Filters(exclude_frames=['f0', 'f3', 'unknown']),
+    'frames': Filters(frames=['f1', 'f4', 'f9', 'unknown']),
+    'no frames': Filters(frames=[]),
     'a lone surrogate': Filters(cameras=['\ud800', 'c2']),
     'combined': Filters(
         cameras=['c1', 'c2', ''],
@@ -112,6 +114,7 @@ FILTERS = {
         before=7.0,
         min_score=0.2,
         exclude_frames=['f4'],
+        frames=['f0', 'f1', 'f4', 'f5', 'f7'],
     ),
 }
 
@@ -361,6 +364,7 @@ def test_any_sequence_equals_a_dict(engine, new_uri, new_oracle):
     [
         (dict(cameras='c1'), 'cameras: expected a list of strings'),
         (dict(exclude_frames=[1]), 'exclude_frames: expected a list of str'),
+        (dict(frames='f1'), 'frames: expected a list of strings'),
         (dict(after=float('nan')), 'after: expected a number, got nan'),
         (dict(min_score=float('inf')), 'min_score: expected a number'),
     ],

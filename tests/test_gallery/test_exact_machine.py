@@ -63,6 +63,7 @@ filters = st.builds(
     before=st.none() | st.sampled_from([1.5, 5.0]),
     min_score=st.none() | st.sampled_from([0.5, 0.9]),
     exclude_frames=st.lists(NAMES, max_size=1),
+    frames=st.none() | st.lists(NAMES, max_size=3),
 )
 deletions = st.tuples(
     st.sets(st.integers(0, 11), max_size=3), st.sets(NAMES, max_size=2)

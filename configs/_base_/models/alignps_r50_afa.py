@@ -79,12 +79,3 @@ model = dict(
         max_per_img=100,
     ),
 )
-# AlignPS+: deformable convolutions in the backbone's last three stages.
-deformable_backbone = dict(
-    dcn=dict(
-        type='mmps.ModulatedDeformConvPack',
-        deform_groups=1,
-        fallback_on_stride=False,
-    ),
-    stage_with_dcn=(False, True, True, True),
-)

@@ -52,6 +52,7 @@ model = dict(
             roi_feat_size=7,
             decomposition=dict(type='mmps.SharedPooling'),
             classifier=dict(type='mmps.NormClassifier'),
+            reg_init_std=0.001,
             loss_cls=dict(type='CrossEntropyLoss', loss_weight=1.0),
             loss_bbox=dict(type='L1Loss', loss_weight=10.0),
         ),

@@ -13,7 +13,11 @@ from torch import Tensor, nn
 
 from ..layers.batch_norm import batch_norm
 from ..utils import boxes_in_input, to_original_size
-from .search_boxes import average_neighbours, flatten_maps
+from .search_boxes import (
+    average_neighbours,
+    flatten_maps,
+    query_from_detections,
+)
 
 
 class DensePredictionMixin:
@@ -151,13 +155,7 @@ class DensePredictionMixin:
     @property
     def query_from_detections(self) -> bool:
         """Whether queries take their features from detections."""
-        source = self.test_cfg.get('query_from', 'locations')
-        if source not in ('locations', 'detections'):
-            raise ValueError(
-                "test_cfg.query_from: expected 'locations' or 'detections', "
-                f'got {source!r}'
-            )
-        return source == 'detections'
+        return query_from_detections(self.test_cfg, 'locations', 'locations')
 
     def _aggregate(
         self,

@@ -25,6 +25,7 @@ from ..layers.part_attention import PartAttention
 from ..memories import needs_cosines
 from ..utils import boxes_in_input, to_original_size
 from .dense_prediction import nearest
+from .search_boxes import query_from_detections
 
 
 @MODELS.register_module()
@@ -322,16 +323,6 @@ class PSTRHead(DeformableDETRHead):
             for i, sample in enumerate(batch_data_samples)
         ]
 
-    @property
-    def _query_from_detections(self) -> bool:
-        source = self.test_cfg.get('query_from', 'detections')
-        if source not in ('detections', 'boxes'):
-            raise ValueError(
-                "test_cfg.query_from: expected 'detections' or 'boxes', got "
-                f'{source!r}'
-            )
-        return source == 'detections'
-
     def detect(self, image: '_Image') -> InstanceData:
         """The best of the decoder's queries, with what they are."""
         limit = self.test_cfg.get('max_per_img', len(image.scores))
@@ -348,7 +339,7 @@ class PSTRHead(DeformableDETRHead):
 
     def embed_queries(self, boxes: Tensor, image: '_Image') -> Tensor:
         """Unit embeddings (q, D) of query boxes (q, 4), as configured."""
-        if self._query_from_detections:
+        if query_from_detections(self.test_cfg, 'boxes', 'detections'):
             return image.embeddings[nearest(boxes, image.boxes)]
         return self._embed_boxes(boxes, image)
 

@@ -4,7 +4,30 @@ from collections.abc import Sequence
 
 import torch
 from mmdet.structures.bbox import bbox_overlaps
+from mmengine.config import ConfigDict
 from torch import Tensor
+
+
+def query_from_detections(
+    test_cfg: ConfigDict, other: str, default: str
+) -> bool:
+    """Whether queries take their embeddings from detections.
+
+    Args:
+        test_cfg: Of the head.
+        other: The other choice of ``query_from``.
+        default: What it is where it is absent.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    source = test_cfg.get('query_from', default)
+    if source not in (other, 'detections'):
+        raise ValueError(
+            f"test_cfg.query_from: expected {other!r} or 'detections', got "
+            f'{source!r}'
+        )
+    return source == 'detections'
 
 
 def flatten_maps(levels: Sequence[Tensor]) -> Tensor:

@@ -18,6 +18,9 @@ from ..roi_heads.roi_prediction import combine
 from ..utils import boxes_in_input, to_original_size
 
 _CHOICES = ('concat', 'mean', 'dense', 'roi')
+_SECTIONS = {'dense', 'rpn', 'rcnn', 'embedding'}
+# What the dense head decides, which finds the people.
+_OF_DENSE = ('score_thr', 'nms', 'max_per_img', 'use_gt_boxes')
 
 
 @MODELS.register_module()
@@ -81,6 +84,7 @@ class DenseTwoStageDetector(TwoStageDetector):
         self.loss_mutual = MODELS.build(loss_mutual) if loss_mutual else None
         self.embedding = test_cfg.get('embedding', 'concat')
         self._check_parts()
+        self._check_options(test_cfg)
 
     def _check_parts(self) -> None:
         for head, kind in (
@@ -92,6 +96,20 @@ class DenseTwoStageDetector(TwoStageDetector):
                     f'DenseTwoStageDetector: {type(head).__name__} is no '
                     f'{kind.__name__}, and cannot embed the people of both '
                     'heads'
+                )
+
+    def _check_options(self, test_cfg: ConfigType) -> None:
+        if unknown := sorted(set(test_cfg) - _SECTIONS):
+            raise ValueError(
+                f'DenseTwoStageDetector: test_cfg.{unknown[0]} says nothing '
+                f'here; expected {sorted(_SECTIONS)}'
+            )
+        for name in _OF_DENSE:
+            if name in test_cfg.get('rcnn', {}):
+                raise ValueError(
+                    f'DenseTwoStageDetector: test_cfg.rcnn.{name} says '
+                    'nothing here: the dense head finds the people; set '
+                    f'test_cfg.dense.{name}'
                 )
         if self.embedding not in _CHOICES:
             raise ValueError(
@@ -162,9 +180,8 @@ class DenseTwoStageDetector(TwoStageDetector):
             rescale: Boxes in original pixels. Defaults to True.
 
         Returns:
-            The samples, with ``pred_instances``, which
-            have ``bboxes``, ``scores``, ``labels`` and unit ``embeddings``
-            (n, D).
+            The samples, with ``pred_instances``, which have ``bboxes``,
+            ``scores``, ``labels`` and unit ``embeddings`` (n, D).
         """
         roi_levels, dense_levels = self.extract_feat(batch_inputs)
         found = self.bbox_head.predict(dense_levels, batch_data_samples)

@@ -2,7 +2,7 @@
 
 import torch
 import torch.nn.functional as F
-from mmengine.model import BaseModule, constant_init, xavier_init
+from mmengine.model import BaseModule, xavier_init
 from torch import Tensor, nn
 
 from ..utils.precision import precise
@@ -45,8 +45,12 @@ class PartAttention(BaseModule):
         self.value_proj = nn.Linear(embed_dims, embed_dims)
 
     def init_weights(self) -> None:
-        """Points of a head one behind the other, every head another way."""
-        constant_init(self.sampling_offsets, 0.0)
+        """Points of a head one behind the other, every head another way.
+
+        What a query changes of that is drawn (Xavier), as it comes about in
+        the published code.
+        """
+        xavier_init(self.sampling_offsets, distribution='uniform')
         angles = torch.arange(self.num_heads) * 2 * torch.pi / self.num_heads
         ways = torch.stack((angles.cos(), angles.sin()), -1)
         ways = ways / ways.abs().amax(-1, keepdim=True)

@@ -343,5 +343,5 @@ def test_an_image_without_queries():
 
 def test_unknown_source_of_queries():
     model = make(test_cfg=dict(query_from='points'))
-    with pytest.raises(ValueError, match="'detections' or 'boxes', got 'poi"):
+    with pytest.raises(ValueError, match="'boxes' or 'detections', got 'poi"):
         predictions(model)

@@ -208,11 +208,34 @@ def test_pcnet_may_be_the_dense_head():
             dict(embedding='both'),
             r"test_cfg\.embedding must be one of .*'roi'.*, got 'both'",
         ),
+        (
+            dict(rcnn=dict(use_gt_boxes=True)),
+            r'test_cfg\.rcnn\.use_gt_boxes .* set test_cfg\.dense\.use_gt_box',
+        ),
+        (
+            dict(rcnn=dict(score_thr=0.1)),
+            r'test_cfg\.rcnn\.score_thr says nothing here',
+        ),
     ],
 )
 def test_options_that_do_not_go_together(change, message):
     with pytest.raises(ValueError, match=message):
         make_model(**change)
+
+
+def test_annotated_boxes_in_the_place_of_detections():
+    model = make_model(use_gt_boxes=True).eval()
+    inputs, samples = demo_search_samples((3, 2), queries=(1, 1))
+    with torch.no_grad():
+        found = model.predict(inputs, samples)
+    assert [len(one.pred_instances) for one in found] == [3, 2]
+
+
+def test_an_option_beside_the_sections():
+    cfg = tiny_roi_alignps()
+    cfg.test_cfg.use_gt_boxes = True
+    with pytest.raises(ValueError, match=r'test_cfg\.use_gt_boxes says noth'):
+        MODELS.build(cfg)
 
 
 def test_heads_that_embed_nobody():
