@@ -19,7 +19,7 @@ from mmps.checkpoints.loaders import load_weights, set_checkpoint_loaders
 from mmps.checkpoints.reading import hash_weights
 from mmps.datasets.from_config import dataset_config
 from mmps.engine.preparation import prepare_model
-from mmps.evaluation.metrics.from_config import settings_of
+from mmps.evaluation.metrics.metric_settings import settings_of
 from mmps.gallery import GalleryHeader
 from mmps.utils.config import load_config
 from mmps.utils.device import default_device, to_host

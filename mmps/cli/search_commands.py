@@ -39,7 +39,7 @@ from mmps.cli.stored_search import (
 from mmps.datasets.errors import BadImageError
 from mmps.datasets.from_config import build_dataset, dataset_config
 from mmps.evaluation.functional import calibrate_threshold
-from mmps.evaluation.metrics.from_config import settings_of
+from mmps.evaluation.metrics.metric_settings import settings_of
 from mmps.gallery import (
     BaseGallery,
     Filters,

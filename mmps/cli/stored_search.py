@@ -21,7 +21,7 @@ from mmps.evaluation.functional import (
     SearchTask,
     build_tasks,
 )
-from mmps.evaluation.metrics.from_config import settings_of
+from mmps.evaluation.metrics.metric_settings import settings_of
 from mmps.structures import SearchGroundTruth, SearchPredictions
 from mmps.utils.config import load_config
 

@@ -9,7 +9,7 @@ from mmps.evaluation.functional import (
     SearchSettings,
     sample_gallery,
 )
-from mmps.evaluation.metrics.from_config import settings_of
+from mmps.evaluation.metrics.metric_settings import settings_of
 from mmps.testing import random_ground_truth
 
 METRIC = dict(

@@ -212,10 +212,6 @@ def test_pcnet_may_be_the_dense_head():
             dict(rcnn=dict(use_gt_boxes=True)),
             r'test_cfg\.rcnn\.use_gt_boxes .* set test_cfg\.dense\.use_gt_box',
         ),
-        (
-            dict(rcnn=dict(score_thr=0.1)),
-            r'test_cfg\.rcnn\.score_thr says nothing here',
-        ),
     ],
 )
 def test_options_that_do_not_go_together(change, message):
