@@ -9,7 +9,12 @@ import numpy as np
 
 from mmps.gallery import Frame
 from mmps.structures import scene_scores
-from mmps.structures.array_checks import check_finite, names_list, numbers
+from mmps.structures.array_checks import (
+    check_finite,
+    names_list,
+    numbers,
+    strings,
+)
 from mmps.structures.npz import read_npz
 from mmps.utils.errors import UsageError
 from mmps.utils.files import write_whole
@@ -116,10 +121,19 @@ class SceneIndex:
         try:
             with Path(path).open('rb') as file:
                 arrays = read_npz(file, _FIELDS)
-            columns = (arrays[key].tolist() for key in _FIELDS[:4])
+            num = len(names_list(arrays['names']))
+            times = numbers(
+                'times', arrays['times'], (num,), np.float64, floating=True
+            )
             frames = [
                 Frame(name, source, camera=camera, time=time)
-                for name, source, camera, time in zip(*columns, strict=True)
+                for name, source, camera, time in zip(
+                    arrays['names'].tolist(),
+                    strings('sources', arrays['sources'], num).tolist(),
+                    strings('cameras', arrays['cameras'], num).tolist(),
+                    times.tolist(),
+                    strict=True,
+                )
             ]
             return cls(str(arrays['model_hash']), frames, arrays['embeddings'])
         except (OSError, ValueError) as err:

@@ -32,10 +32,7 @@ from mmps.apis.gallery_export import export_gallery
 from mmps.apis.parallel_indexing import IndexJob, run_job
 from mmps.apis.person_searcher import PersonSearcher
 from mmps.apis.searching import SearchResult, search_gallery
-from mmps.cli.stored_search import (
-    load_predictions,
-    load_test_set,
-)
+from mmps.cli.stored_search import load_predictions, load_test_set
 from mmps.datasets.errors import BadImageError
 from mmps.datasets.from_config import build_dataset, dataset_config
 from mmps.evaluation.functional import calibrate_threshold

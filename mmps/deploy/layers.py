@@ -125,11 +125,8 @@ class OneLevelDeformableAttention(nn.Module):
         **_,
     ) -> Tensor:
         """As mmcv's; ``spatial_shapes`` is the map's height and width."""
-        given, heads, points = (
-            self.layer,
-            self.layer.num_heads,
-            self.layer.num_points,
-        )
+        given = self.layer
+        heads, points = given.num_heads, given.num_points
         value = given.value_proj(query if value is None else value)
         if key_padding_mask is not None:
             value = value.masked_fill(key_padding_mask[..., None], 0)

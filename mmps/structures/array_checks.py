@@ -9,16 +9,38 @@ def names_list(names: list[str] | np.ndarray) -> list[str]:
     Raises:
         ValueError: Not one-dimensional, not strings, or a name twice.
     """
-    array = np.asarray(names)
-    if array.ndim != 1 or (array.size and array.dtype.kind != 'U'):
-        raise ValueError(
-            f'frame_names: expected a list of strings, got shape '
-            f'{array.shape} of {array.dtype}'
-        )
+    array = strings('frame_names', names)
     unique, counts = np.unique(array, return_counts=True)
     if (counts > 1).any():
         raise ValueError(f'frame_names: {unique[counts > 1][0]} occurs twice')
     return array.tolist()
+
+
+def strings(
+    name: str, value: list[str] | np.ndarray, num: int | None = None
+) -> np.ndarray:
+    """Check a list of strings.
+
+    Args:
+        name: What the errors call it.
+        value: Array-like.
+        num: How many are expected. Defaults to None, any number.
+
+    Returns:
+        (n,) array of ``str``.
+
+    Raises:
+        ValueError: Not one-dimensional, not strings, or another number.
+    """
+    array = np.asarray(value)
+    if array.ndim != 1 or (array.size and array.dtype.kind != 'U'):
+        raise ValueError(
+            f'{name}: expected a list of strings, got shape '
+            f'{array.shape} of {array.dtype}'
+        )
+    if num not in (None, len(array)):
+        raise ValueError(f'{name}: expected {num}, got {len(array)}')
+    return array
 
 
 def numbers(

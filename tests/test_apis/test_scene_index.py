@@ -7,7 +7,7 @@ import torch
 
 from mmps.apis import PersonModel, PersonSearcher, SceneIndex
 from mmps.apis.frame_sources import InputOptions
-from mmps.gallery import Filters
+from mmps.gallery import Filters, Frame
 from mmps.structures import scene_scores
 from mmps.utils.config import load_config
 from mmps.utils.errors import UsageError
@@ -163,6 +163,28 @@ def test_a_picture_that_is_gone_is_named(searcher, pictures):
     (bad,) = found.bad
     assert '2.png' in bad
     assert len(found.matches) > 4
+
+
+@pytest.mark.parametrize(
+    ('field', 'value', 'message'),
+    [
+        ('names', ['a', 'a'], 'a occurs twice'),
+        ('sources', ['a'], 'sources: expected 2, got 1'),
+        ('cameras', [1, 2], 'cameras: expected a list of strings'),
+        ('times', ['x', 'y'], 'times: expected numbers'),
+        ('times', 1.0, r'times: expected shape \(2\)'),
+        ('embeddings', np.ones((1, 3)), r'embeddings: expected shape \(2, '),
+        ('embeddings', np.full((2, 3), np.nan), 'embeddings'),
+    ],
+)
+def test_a_file_that_holds_something_else(tmp_path, field, value, message):
+    path = tmp_path / 'scenes.npz'
+    frames = [Frame('a', 'a', camera='c', time=1.0), Frame('b', 'b')]
+    SceneIndex('hash', frames, np.ones((2, 3), np.float32)).save(path)
+    arrays = dict(np.load(path))
+    np.savez(path, **{**arrays, field: np.asarray(value)})
+    with pytest.raises(UsageError, match=f'no index of scenes: .*{message}'):
+        SceneIndex.load(path)
 
 
 def test_what_does_not_fit_is_refused(searcher, pictures, tmp_path):
