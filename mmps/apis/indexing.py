@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +29,8 @@ _WRITE_EVERY = 64
 _LOOK_UP = 1024
 
 Progress = Callable[[int, int], None]
+# A frame, and what gives its pixels or why there are none.
+_Waiting = tuple[Frame, Callable[[], np.ndarray] | str]
 
 
 @dataclass
@@ -243,7 +246,7 @@ class Indexer:
     ) -> Iterator[Chunk]:
         skipped = [0]
         waiting: list[Found] = []
-        for found in self._look(_todo(part, is_there, skipped)):
+        for found in self._find(_todo(part, is_there, skipped)):
             waiting.append(found)
             if len(waiting) >= _WRITE_EVERY:
                 yield _chunk(waiting, num_done=len(waiting))
@@ -256,7 +259,7 @@ class Indexer:
             way_of(video, tracks=True), self.model.det_thr
         )
         looked = 0
-        for found in self._look(_todo(video, _nothing_there, [0])):
+        for found in self._find(_todo(video, _nothing_there, [0])):
             if found.people is None:
                 yield _chunk([found], num_done=1)
                 return
@@ -267,47 +270,69 @@ class Indexer:
         report = IndexReport(frames=looked, people=len(rows))
         yield Chunk([*frames, mark_of(video, self.tracks)], rows, report, 0)
 
+    def scenes(self, items: Sequence[Picture]) -> Iterator[np.ndarray | str]:
+        """Embed pictures as a whole.
+
+        Args:
+            items: From ``expand_inputs``.
+
+        Yields:
+            For each in order its (S,) embedding, or why it has none.
+        """
+        todo = _todo(items, _nothing_there, [0])
+        for frame, scene in self._look(todo, self.model.embed_scenes):
+            if not isinstance(scene, str) and not np.isfinite(scene).all():
+                scene = f'{frame.name}: the picture has no embedding'
+            yield scene
+
+    def _find(self, todo: Iterator[_Waiting]) -> Iterator[Found]:
+        for frame, answer in self._look(todo, self.model.predict):
+            if isinstance(answer, str):
+                yield Found(frame, None, answer)
+                continue
+            people, _ = answer
+            vectors = people.embeddings
+            if np.isfinite(vectors).all() and vectors.any(axis=1).all():
+                yield Found(frame, people)
+            else:
+                error = f'{frame.name}: a person has no embedding'
+                yield Found(frame, None, error)
+
     def _look(
         self,
-        todo: Iterator[tuple[Frame, Callable[[], np.ndarray] | str]],
-    ) -> Iterator[Found]:
-        """Load ahead in threads, predict in batches, keep the order."""
-        batch: list[tuple[Frame, dict]] = []
-        for frame, loaded in _ahead(
+        todo: Iterator[_Waiting],
+        answer: Callable[[list[dict]], Iterable[Any]],
+    ) -> Iterator[tuple[Frame, Any]]:
+        """Load ahead in threads, answer in batches, keep the order.
+
+        Args:
+            todo: Frames.
+            answer: A method of the model.
+
+        Yields:
+            Frame with its answer, or with why it cannot be used.
+        """
+        loaded = _ahead(
             todo, self._load, self.num_workers, 4 * self.batch_size
-        ):
-            if isinstance(loaded, str):
-                yield Found(frame, None, loaded)
-                continue
-            batch.append(loaded)
-            if len(batch) == self.batch_size:
-                yield from self._predict(batch)
-                batch = []
-        yield from self._predict(batch)
+        )
+        while batch := list(islice(loaded, self.batch_size)):
+            ready = [one for _, one in batch if not isinstance(one, str)]
+            answers = iter(answer(ready))
+            for frame, one in batch:
+                yield frame, one if isinstance(one, str) else next(answers)
 
     def _load(
         self, frame: Frame, source: Callable[[], np.ndarray] | str
-    ) -> tuple[Frame, dict] | str:
+    ) -> tuple[Frame, dict | str]:
         if isinstance(source, str):
-            return source
+            return frame, source
         try:
             image = source()
         except BadImageError as err:
-            return str(err)
+            return frame, str(err)
         height, width = image.shape[:2]
         frame = frame._replace(width=width, height=height)
         return frame, self.model.prepare(image)
-
-    def _predict(self, batch: list[tuple[Frame, dict]]) -> Iterator[Found]:
-        if batch:
-            results = self.model.predict([ready for _, ready in batch])
-            for (frame, _), (people, _) in zip(batch, results, strict=True):
-                vectors = people.embeddings
-                if np.isfinite(vectors).all() and vectors.any(axis=1).all():
-                    yield Found(frame, people)
-                else:
-                    error = f'{frame.name}: a person has no embedding'
-                    yield Found(frame, None, error)
 
 
 def store(
@@ -344,7 +369,7 @@ def store(
 
 def _ahead(
     todo: Iterator[tuple[Frame, Any]],
-    load: Callable[[Frame, Any], Any],
+    load: Callable[[Frame, Any], tuple[Frame, Any]],
     num_workers: int,
     size: int,
 ) -> Iterator[tuple[Frame, Any]]:
@@ -375,7 +400,7 @@ def _ahead(
             for frame, source in todo:
                 if stop.is_set():
                     return
-                put((frame, pool.submit(load, frame, source)))
+                put(pool.submit(load, frame, source))
             put(None)
         except BaseException as err:  # raised by the consumer
             put(err)
@@ -387,8 +412,7 @@ def _ahead(
             while (item := results.get()) is not None:
                 if isinstance(item, BaseException):
                     raise item
-                frame, future = item
-                yield frame, future.result()
+                yield item.result()
         finally:
             stop.set()
             producer.join()
@@ -429,11 +453,11 @@ def _in_parts(
 
 
 def _todo(
-    part: list[Picture] | Video,
+    part: Sequence[Picture] | Video,
     is_there: Callable[[list[str]], np.ndarray],
     skipped: list[int],
-) -> Iterator[tuple[Frame, Callable[[], np.ndarray] | str]]:
-    """Frames that are new, with what gives their pixels, or an error."""
+) -> Iterator[_Waiting]:
+    """Frames that are new."""
     if isinstance(part, Video):
 
         def is_new(frame: Frame) -> bool:

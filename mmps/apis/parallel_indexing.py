@@ -29,6 +29,7 @@ from mmps.gallery import (
     open_gallery,
 )
 from mmps.gallery.exact import ExactGallery
+from mmps.gallery.opening import path_beside
 from mmps.utils.device import has_cuda
 from mmps.utils.errors import UsageError
 
@@ -121,9 +122,7 @@ def run_job(
 
 def parts_folder(uri: str) -> Path:
     """Where the processes leave their parts until they are joined."""
-    name = uri.rpartition('://')[2].strip('/').replace('/', '_')
-    base = Path(uri) if '://' not in uri else Path(name)
-    return base.with_name(base.name + '.parts')
+    return path_beside(uri, '.parts')
 
 
 def start_processes(launcher: str) -> tuple[int, int, str | None]:

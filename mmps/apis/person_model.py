@@ -2,7 +2,7 @@
 
 import copy
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -193,12 +193,8 @@ class PersonModel:
         Returns:
             Per image its detections and the (q, D) embeddings of its boxes.
         """
-        groups: dict[tuple, list[int]] = {}
-        for i, one in enumerate(prepared):
-            groups.setdefault(tuple(one['inputs'].shape), []).append(i)
         results: list[Any] = [None] * len(prepared)
-        for members in groups.values():
-            batch = pseudo_collate([prepared[i] for i in members])
+        for members, batch in _by_size(prepared):
             samples = self.model.test_step(batch)
             for i, sample in zip(members, samples, strict=True):
                 results[i] = self._unpack(sample)
@@ -256,11 +252,11 @@ class PersonModel:
         return getattr(head, 'gallery_filter', None) is not None
 
     @torch.inference_mode()
-    def embed_scenes(self, images: Sequence[np.ndarray]) -> np.ndarray:
+    def embed_scenes(self, prepared: Sequence[dict]) -> np.ndarray:
         """Embed pictures as a whole, without looking for people.
 
         Args:
-            images: (H, W, 3) uint8 BGR each, of any size.
+            prepared: From :meth:`prepare`, without boxes.
 
         Returns:
             (n, S) float32.
@@ -270,13 +266,13 @@ class PersonModel:
         """
         self.check_scenes()
         gallery_filter = self.model.roi_head.gallery_filter
-        scenes = [np.zeros((0, gallery_filter.norm.num_features), np.float32)]
-        for image in images:
-            batch = pseudo_collate([self.prepare(image)])
+        size = (len(prepared), gallery_filter.norm.num_features)
+        scenes = np.zeros(size, np.float32)
+        for members, batch in _by_size(prepared):
             batch = self.model.data_preprocessor(batch)
             x = self.model.extract_feat(batch['inputs'])
-            scenes += to_host(gallery_filter(x))
-        return np.concatenate(scenes)
+            (scenes[members],) = to_host(gallery_filter(x))
+        return scenes
 
     @torch.inference_mode()
     def scene_filter(
@@ -324,6 +320,15 @@ class PersonModel:
         detections = Detections(*fields)
         keep = detections.scores >= self.det_thr
         return detections.take(keep), embeddings
+
+
+def _by_size(prepared: Sequence[dict]) -> Iterator[tuple[list[int], dict]]:
+    """Batches of images of one size, and which they are."""
+    groups: dict[tuple, list[int]] = {}
+    for i, one in enumerate(prepared):
+        groups.setdefault(tuple(one['inputs'].shape), []).append(i)
+    for members in groups.values():
+        yield members, pseudo_collate([prepared[i] for i in members])
 
 
 def _uncompiled() -> AbstractContextManager:

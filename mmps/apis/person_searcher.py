@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from mmengine.config import Config
 
-from mmps.datasets.errors import BadImageError
 from mmps.gallery import (
     BaseGallery,
     Filters,
@@ -168,10 +167,7 @@ class PersonSearcher:
                 the gallery is untouched.
         """
         items = expand_inputs(inputs, self._with_root(options))
-        indexer = Indexer(
-            self.model, self.batch_size, self.num_workers, tracks
-        )
-        return indexer.fill(self.gallery, items, progress)
+        return self._indexer(tracks).fill(self.gallery, items, progress)
 
     def detect(self, images: Sequence[Image]) -> list[Detections]:
         """Find the people in some images.
@@ -285,7 +281,9 @@ class PersonSearcher:
         Args:
             inputs: Pictures, folders, data sets; no videos.
             options: Names, cameras, times.
-            scenes: An index to add to. Defaults to None, a new one.
+            scenes: An index to add to; pictures that it has are skipped, and
+                what is done stays in it if the call is interrupted. Defaults
+                to None, a new one.
             progress: Called with pictures done and pictures in all.
 
         Returns:
@@ -295,28 +293,32 @@ class PersonSearcher:
             UsageError: The model has no gallery filter, another model made
                 the index, or an input is a video or does not exist.
         """
-        index = self._check_scenes(
-            scenes or SceneIndex(self.model.weights_hash)
-        )
-        there, frames, vectors = set(index.names), [], []
+        if scenes is None:
+            scenes = SceneIndex(self.model.weights_hash)
+        self._check_scenes(scenes)
         items = expand_inputs(inputs, self._with_root(options))
         for item in items:
             if not isinstance(item, Picture):
                 raise UsageError(f'{item.path}: scenes are of pictures')
-        for done, item in enumerate(items, 1):
-            if item.frame.name not in there:
-                try:
-                    vectors.append(
-                        self.model.embed_scenes([read_picture(item.path)])
-                    )
+        there = set(scenes.names)
+        todo = [item for item in items if item.frame.name not in there]
+        frames, embeddings = [], []
+        done = len(items) - len(todo)
+        progress = progress or (lambda *_: None)
+        progress(done, len(items))
+        try:
+            found = self._indexer().scenes(todo)
+            for item, scene in zip(todo, found, strict=True):
+                if isinstance(scene, str):
+                    scenes.bad.append(scene)
+                else:
                     frames.append(item.frame)
-                except BadImageError as err:
-                    index.bad.append(str(err))
-            if progress is not None:
+                    embeddings.append(scene)
+                done += 1
                 progress(done, len(items))
-        if not frames:
-            return index
-        return index.extended(frames, np.concatenate(vectors))
+        finally:
+            scenes.add(frames, embeddings)
+        return scenes
 
     def search_scenes(
         self,
@@ -331,8 +333,9 @@ class PersonSearcher:
         """Find a person again, looking for people in likely pictures only.
 
         Pictures of the index with a lower score for this person than
-        ``scene_thr`` are left out. In the others people are detected, unless
-        the gallery has them from a search before, and stay in the gallery.
+        ``scene_thr``, or of cameras and times that do not pass the filters,
+        are left out. In the others people are detected, unless the gallery
+        has them from a search before, and stay in the gallery.
         The best :data:`~mmps.apis.searching.RERANKED` answers are put into
         the order of similarity times score (GFN).
 
@@ -359,18 +362,15 @@ class PersonSearcher:
         scene_filter, vector = self.model.scene_filter(pixels, checked)
         scores = scenes.scores(scene_filter)
         filters = self._without_queries(filters or Filters(), [image])
-        left_out = np.isin(scenes.names, list(filters.exclude_frames))
-        if filters.frames is not None:
-            left_out |= ~np.isin(scenes.names, list(filters.frames))
-        likely = (scores >= scene_thr) & ~left_out
+        passing = scenes.passing(filters)
+        likely = (scores >= scene_thr) & passing
         root = self.gallery.root or ''
         items = [
             Picture(frame, os.path.join(root, frame.source))
             for frame, chosen in zip(scenes.frames, likely, strict=True)
             if chosen
         ]
-        indexer = Indexer(self.model, self.batch_size, self.num_workers)
-        report = indexer.fill(self.gallery, items)
+        report = self._indexer().fill(self.gallery, items)
         result = self.search_embeddings(
             vector[None],
             max(k, RERANKED),
@@ -380,20 +380,22 @@ class PersonSearcher:
         return SceneSearchResult(
             by_product(result, scenes, scores, k),
             result.threshold,
-            num_frames=int((~left_out).sum()),
+            num_frames=int(passing.sum()),
             num_likely=int(likely.sum()),
             num_detected=report.frames,
             bad=report.bad,
         )
 
-    def _check_scenes(self, scenes: SceneIndex) -> SceneIndex:
+    def _indexer(self, tracks: bool = False) -> Indexer:
+        return Indexer(self.model, self.batch_size, self.num_workers, tracks)
+
+    def _check_scenes(self, scenes: SceneIndex) -> None:
         self.model.check_scenes()
         if scenes.model_hash != self.model.weights_hash:
             raise UsageError(
                 'the index of scenes is of another model; make it anew '
                 '(index_scenes)'
             )
-        return scenes
 
     def search_embeddings(
         self, embeddings: np.ndarray, *args: Any, **kwargs: Any

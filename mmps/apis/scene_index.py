@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mmps.gallery import Frame
+from mmps.gallery import Filters, Frame
+from mmps.gallery.opening import path_beside
 from mmps.structures import scene_scores
 from mmps.structures.array_checks import (
     check_finite,
@@ -67,20 +68,47 @@ class SceneIndex:
         """Names of the pictures."""
         return [frame.name for frame in self.frames]
 
-    def extended(
-        self, frames: Sequence[Frame], embeddings: np.ndarray
-    ) -> 'SceneIndex':
-        """The index with more pictures.
+    def add(
+        self, frames: Sequence[Frame], embeddings: Sequence[np.ndarray]
+    ) -> None:
+        """Add pictures.
 
         Args:
-            frames: The new pictures.
+            frames: The pictures.
             embeddings: (m, S).
+
+        Raises:
+            ValueError: One is there already, or values are wrong.
         """
+        if not len(frames):
+            return
+        embeddings = np.asarray(embeddings)
         if len(self):
             embeddings = np.concatenate((self.embeddings, embeddings))
-        return SceneIndex(
-            self.model_hash, [*self.frames, *frames], embeddings, self.bad
-        )
+        frames = [*self.frames, *frames]
+        whole = SceneIndex(self.model_hash, frames, embeddings)
+        self.frames, self.embeddings = whole.frames, whole.embeddings
+
+    def passing(self, filters: Filters) -> np.ndarray:
+        """(n,) bool, pictures that a search with these filters looks at.
+
+        Args:
+            filters: Cameras, times and names of frames count.
+        """
+        names = np.array(self.names, np.str_)
+        cameras = np.array([frame.camera for frame in self.frames], np.str_)
+        times = np.array([frame.time for frame in self.frames], np.float64)
+        passes = ~np.isin(names, list(filters.exclude_frames))
+        passes &= ~np.isin(cameras, list(filters.exclude_cameras))
+        if filters.frames is not None:
+            passes &= np.isin(names, list(filters.frames))
+        if filters.cameras is not None:
+            passes &= np.isin(cameras, list(filters.cameras))
+        if filters.after is not None:  # NaN compares as False
+            passes &= times >= filters.after
+        if filters.before is not None:
+            passes &= times < filters.before
+        return passes
 
     def scores(self, scene_filter: np.ndarray) -> np.ndarray:
         """(n,) how likely a person is to be in every picture.
@@ -140,6 +168,11 @@ class SceneIndex:
             raise UsageError(f'{path}: no index of scenes: {err}') from err
 
 
+def scenes_file(uri: str | os.PathLike) -> Path:
+    """Where the command line keeps the index of scenes of a gallery."""
+    return path_beside(uri, '.scenes.npz')
+
+
 @dataclass
 class SceneSearchResult(SearchResult):
     """Answers of a search that looked into likely pictures only.
@@ -148,7 +181,8 @@ class SceneSearchResult(SearchResult):
     by its product with the picture's score.
 
     Args:
-        num_frames: Pictures of the index, without the query's own.
+        num_frames: Pictures of the index that pass the filters, without the
+            query's own.
         num_likely: Those that were searched.
         num_detected: Those of them in which people had to be detected first.
         bad: Files that could not be used for that, and why.

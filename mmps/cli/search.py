@@ -132,6 +132,11 @@ def _add_index(parser: argparse.ArgumentParser) -> None:
         help='one entry per track of a video, averaged over the track',
     )  # fmt: skip
     parser.add_argument(
+        '--scenes', action='store_true',
+        help='embed whole pictures only, for query --scenes; needs a model '
+        'with a gallery filter',
+    )  # fmt: skip
+    parser.add_argument(
         '--dtype', choices=('float32', 'float16'), default='float32',
         help='of the stored embeddings of a new gallery',
     )  # fmt: skip
@@ -175,6 +180,16 @@ def _add_query(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--context', action='store_true',
         help='re-score by the people beside the query (CBGM)',
+    )  # fmt: skip
+    parser.add_argument(
+        '--scenes', action='store_true',
+        help='look only into likely pictures of index --scenes, and find '
+        'people there that are not in the gallery yet',
+    )  # fmt: skip
+    parser.add_argument(
+        '--scene-thr', type=share, default=0.5, metavar='SCORE',
+        help='with --scenes: lowest score of a likely picture (0.5; scores '
+        'are between 0.27 and 0.73)',
     )  # fmt: skip
     parser.add_argument(
         '--threshold', type=float,

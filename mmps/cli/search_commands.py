@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mmengine.config import Config
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -30,7 +31,9 @@ from mmps.apis.frame_sources import (
 )
 from mmps.apis.gallery_export import export_gallery
 from mmps.apis.parallel_indexing import IndexJob, run_job
+from mmps.apis.person_model import PersonModel
 from mmps.apis.person_searcher import PersonSearcher
+from mmps.apis.scene_index import SceneIndex, scenes_file
 from mmps.apis.searching import SearchResult, search_gallery
 from mmps.cli.stored_search import load_predictions, load_test_set
 from mmps.datasets.errors import BadImageError
@@ -60,6 +63,9 @@ def index(args: argparse.Namespace) -> None:
     if args.split:
         node = dataset_config(cfg, args.split)
         inputs = [build_dataset(node, pipeline=[])]
+    if args.scenes:
+        _index_scenes(args, cfg, inputs, options)
+        return
     items = expand_inputs(inputs, options)
     job = IndexJob(
         model=dict(
@@ -83,13 +89,51 @@ def index(args: argparse.Namespace) -> None:
         report = run_job(job, items, args.launcher, progress)
     if report is None:
         return
-    for line in report.bad:
-        print(f'skipped: {line}', file=sys.stderr)
+    _print_bad(report.bad)
     print(
         f'{report.frames} frames, {report.people} people added; '
         f'{report.skipped} frames were there; {len(report.bad)} could not be '
         f'used; {args.gallery}'
     )
+
+
+def _index_scenes(
+    args: argparse.Namespace,
+    cfg: Config,
+    inputs: list[Any],
+    options: InputOptions,
+) -> None:
+    if args.tracks or args.launcher != 'none':
+        raise UsageError('--scenes goes with neither --tracks nor --launcher')
+    model = PersonModel(
+        cfg, args.model[1], args.device, args.det_thr, args.trust_checkpoint
+    )
+    model.check_scenes()
+    searcher = PersonSearcher(
+        model, gallery=args.gallery, batch_size=args.batch_size,
+        num_workers=args.workers, dtype=args.dtype, root=args.root,
+    )  # fmt: skip
+    path = scenes_file(args.gallery)
+    scenes = SceneIndex(model.weights_hash)
+    if path.exists():
+        scenes = SceneIndex.load(path)
+    there = len(scenes)
+    with searcher.gallery, _Bar(True) as progress:
+        try:
+            searcher.index_scenes(inputs, options, scenes, progress)
+        finally:
+            if len(scenes) > there:
+                scenes.save(path)
+    _print_bad(scenes.bad)
+    print(
+        f'{len(scenes) - there} pictures added; {there} were there; '
+        f'{len(scenes.bad)} could not be used; {path}'
+    )
+
+
+def _print_bad(lines: list[str]) -> None:
+    for line in lines:
+        print(f'skipped: {line}', file=sys.stderr)
 
 
 def query(args: argparse.Namespace) -> None:
@@ -116,7 +160,7 @@ def query(args: argparse.Namespace) -> None:
         expand=args.expand,
         threshold=args.threshold,
     )
-    with open_gallery(args.gallery, read_only=True) as gallery:
+    with open_gallery(args.gallery, read_only=not args.scenes) as gallery:
         if args.person:
             result, queries = _query_person(args, gallery, options)
         else:
@@ -134,8 +178,9 @@ def query(args: argparse.Namespace) -> None:
 def _query_person(
     args: argparse.Namespace, gallery: BaseGallery, options: dict
 ) -> tuple[SearchResult, list]:
-    if args.context:
-        raise UsageError('--context needs a picture with a --box')
+    if args.context or args.scenes:
+        option = '--context' if args.context else '--scenes'
+        raise UsageError(f'{option} needs a picture with a --box')
     rows, frames = gallery.get(args.person, embeddings=True)
     owners = [frames[i] for i in rows.frames]
     filters = options.pop('filters')
@@ -159,24 +204,50 @@ def _query_pictures(
 ) -> tuple[SearchResult, list]:
     if args.model is None:
         raise UsageError('query: pictures need --model CONFIG CHECKPOINT')
+    scenes = _load_scenes(args) if args.scenes else None
     images = [read_picture(path) for path in args.inputs]
     cfg = load_config(args.model[0], args.cfg_options)
     searcher = PersonSearcher(
         cfg, args.model[1], gallery, args.device, det_thr=args.det_thr,
         trust_checkpoint=args.trust_checkpoint,
     )  # fmt: skip
-    result = searcher.search(
-        list(args.inputs),
-        args.box or None,
-        context=args.context,
-        **options,
-    )
+    if scenes is None:
+        result = searcher.search(
+            list(args.inputs),
+            args.box or None,
+            context=args.context,
+            **options,
+        )
+    else:
+        result = searcher.search_scenes(
+            args.inputs[0],
+            args.box[0],
+            scenes,
+            args.scene_thr,
+            args.k,
+            options['filters'],
+            args.threshold,
+        )
+        _print_bad(result.bad)
     queries = []
     for i, (path, image) in enumerate(zip(args.inputs, images)):
         height, width = image.shape[:2]
         box = args.box[i] if args.box else (0, 0, width, height)
         queries.append((image, np.array(box), Path(path).name))
     return result, queries
+
+
+def _load_scenes(args: argparse.Namespace) -> SceneIndex:
+    if len(args.inputs) != 1 or not args.box:
+        raise UsageError('--scenes takes one picture with a --box')
+    if args.context or args.rerank or args.expand:
+        raise UsageError(
+            '--scenes goes with none of --context, --rerank, --expand'
+        )
+    path = scenes_file(args.gallery)
+    if not path.exists():
+        raise UsageError(f'{path}: not there; index --scenes makes it')
+    return SceneIndex.load(path)
 
 
 def info(args: argparse.Namespace) -> None:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mmps.apis.frame_sources import read_frame
+from mmps.apis.scene_index import SceneSearchResult
 from mmps.apis.searching import SearchResult
 from mmps.datasets.errors import BadImageError
 from mmps.gallery import Frame
@@ -32,6 +33,11 @@ def print_result(result: SearchResult) -> None:
     # Wide enough for all columns; a narrower terminal wraps lines.
     width = max(shutil.get_terminal_size().columns, 120)
     console = Console(highlight=False, markup=False, width=width)
+    if isinstance(result, SceneSearchResult):
+        console.print(
+            f'{result.num_likely} of {result.num_frames} pictures are '
+            f'likely; people detected in {result.num_detected}'
+        )
     if result.nobody:
         console.print('nobody' + _believed(result))
         return
@@ -62,9 +68,14 @@ def print_result(result: SearchResult) -> None:
 
 def result_json(result: SearchResult) -> dict[str, Any]:
     """The answers as plain values; ids are strings."""
+    scenes = {}
+    if isinstance(result, SceneSearchResult):
+        fields = ('num_frames', 'num_likely', 'num_detected', 'bad')
+        scenes = {name: getattr(result, name) for name in fields}
     return dict(
         nobody=result.nobody,
         threshold=result.threshold,
+        **scenes,
         matches=[
             dict(
                 id=str(match.id),

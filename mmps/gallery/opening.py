@@ -2,6 +2,7 @@
 
 import os
 from importlib import import_module
+from pathlib import Path
 
 from mmps.utils.errors import UsageError
 
@@ -89,6 +90,28 @@ def root_for(uri: str | os.PathLike, root: str | os.PathLike | None) -> str:
     if '://' in os.fspath(uri):
         return os.path.abspath(root)
     return os.path.relpath(os.path.abspath(root), os.path.abspath(uri))
+
+
+def path_beside(uri: str | os.PathLike, ending: str) -> Path:
+    """Where something lies that belongs to a gallery.
+
+    >>> from mmps.gallery.opening import path_beside
+    >>> [path_beside(uri, '.parts').as_posix()
+    ...  for uri in ('galleries/street', 'http://host:19530/street')]
+    ['galleries/street.parts', 'host:19530_street.parts']
+
+    Args:
+        uri: Of the gallery.
+        ending: Appended to its name.
+
+    Returns:
+        Beside a gallery on the disk; in the working directory for one on a
+        server.
+    """
+    uri = os.fspath(uri)
+    name = uri.rpartition('://')[2].strip('/').replace('/', '_')
+    path = Path(name if '://' in uri else uri)
+    return path.with_name(path.name + ending)
 
 
 def gallery_exists(uri: str | os.PathLike) -> bool:

@@ -286,7 +286,9 @@ def test_errors_of_the_source_reach_the_consumer():
     seen = []
 
     def consume():
-        for number, result in module._ahead(todo(), lambda n, _: n * n, 2, 3):
+        for number, result in module._ahead(
+            todo(), lambda n, _: (n, n * n), 2, 3
+        ):
             time.sleep(0.02)  # the queue is full meanwhile
             seen.append((number, result))
 

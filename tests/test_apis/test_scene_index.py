@@ -12,31 +12,18 @@ from mmps.structures import scene_scores
 from mmps.utils.config import load_config
 from mmps.utils.errors import UsageError
 
-from painted import paint_frame
-
-CONFIG = 'configs/seqnext/seqnext-gfn_r18_scenes.py'
-SMALL = {
-    'model.test_cfg.rcnn.score_thr': 0.0,
-    'model.test_cfg.rcnn.max_per_img': 4,
-    'model.test_cfg.rcnn.before_last.score_thr': 0.0,
-}
-BOX = (40, 60, 80, 150)
+from scene_pictures import BOX, CONFIG, OPTIONS, paint_pictures
 
 
 @pytest.fixture(scope='module')
 def model():
     torch.manual_seed(0)
-    return PersonModel(load_config(CONFIG, SMALL), device='cpu', det_thr=0.0)
+    return PersonModel(load_config(CONFIG, OPTIONS), device='cpu', det_thr=0.0)
 
 
 @pytest.fixture
 def pictures(tmp_path):
-    """Six frames, of which no two look alike."""
-    for i in range(6):
-        people = [(j, 40 + 60 * j, 30 + 12 * i) for j in range(1 + i % 3)]
-        image = paint_frame(people, size=(384, 216))[0]
-        image[:, : 40 * i] = 40 * i
-        cv2.imwrite(str(tmp_path / f'{i}.png'), image)
+    paint_pictures(tmp_path)
     return tmp_path
 
 
@@ -52,10 +39,12 @@ def files(folder):
 
 
 def test_scenes_are_those_of_a_detecting_pass(model, pictures):
-    images = [cv2.imread(name) for name in files(pictures)[:2]]
-    scenes = model.embed_scenes(images)
-    for image, scene in zip(images, scenes):
-        ready = model.prepare(image)
+    images = [cv2.imread(name) for name in files(pictures)[:3]]
+    # Batches have pictures of one size only.
+    images[1] = images[1][:150]
+    prepared = [model.prepare(image) for image in images]
+    scenes = model.embed_scenes(prepared)
+    for ready, scene in zip(prepared, scenes, strict=True):
         with torch.inference_mode():
             (sample,) = model.model.test_step(
                 {key: [value] for key, value in ready.items()}
@@ -72,14 +61,15 @@ def test_scenes_are_those_of_a_detecting_pass(model, pictures):
 
 
 def test_index_grows_is_stored_and_read(searcher, pictures, tmp_path):
-    first = searcher.index_scenes(files(pictures)[:2])
+    whole = searcher.index_scenes(files(pictures)[:2])
+    first = whole.embeddings
     seen = []
-    whole = searcher.index_scenes(
-        str(pictures), scenes=first, progress=lambda *done: seen.append(done)
+    searcher.index_scenes(
+        str(pictures), scenes=whole, progress=lambda *done: seen.append(done)
     )
-    assert seen == [(i, 6) for i in range(1, 7)]
+    assert seen == [(i, 6) for i in range(2, 7)]
     assert whole.names == files(pictures)
-    np.testing.assert_array_equal(whole.embeddings[:2], first.embeddings)
+    np.testing.assert_array_equal(whole.embeddings[:2], first)
     whole.save(tmp_path / 'scenes.npz')
     read = SceneIndex.load(tmp_path / 'scenes.npz')
     assert read.model_hash == whole.model_hash
@@ -87,8 +77,45 @@ def test_index_grows_is_stored_and_read(searcher, pictures, tmp_path):
     np.testing.assert_array_equal(read.embeddings, whole.embeddings)
     # No gallery of people has come of it.
     assert not searcher.gallery.has_frames(whole.names).any()
-    (pictures / '9.png').write_bytes(b'no picture')
-    assert len(searcher.index_scenes(str(pictures)).bad) == 1
+
+
+def test_what_is_done_stays_when_indexing_ends_early(searcher, pictures):
+    def stop(done, total):
+        if done == 4:
+            raise KeyboardInterrupt
+
+    scenes = SceneIndex(searcher.model.weights_hash)
+    with pytest.raises(KeyboardInterrupt):
+        searcher.index_scenes(str(pictures), scenes=scenes, progress=stop)
+    assert scenes.names == files(pictures)[:4]
+    searcher.index_scenes(str(pictures), scenes=scenes)
+    whole = searcher.index_scenes(str(pictures))
+    np.testing.assert_equal(scenes.frames, whole.frames)
+    np.testing.assert_allclose(scenes.embeddings, whole.embeddings, atol=1e-6)
+    with pytest.raises(ValueError, match='occurs twice'):
+        scenes.add(whole.frames[:1], whole.embeddings[:1])
+    assert len(scenes) == len(scenes.embeddings) == 6
+
+
+def test_pictures_without_an_embedding_are_named(
+    searcher, pictures, monkeypatch
+):
+    (pictures / '4.png').write_bytes(b'no picture')
+    embed = searcher.model.embed_scenes
+
+    def broken(prepared):
+        found = embed(prepared)
+        found[0, 0] = np.nan
+        return found
+
+    monkeypatch.setattr(searcher.model, 'embed_scenes', broken)
+    # Batches of four: 0 to 3, then 4 and 5.
+    scenes = searcher.index_scenes(str(pictures))
+    names = files(pictures)
+    assert scenes.names == names[1:4]
+    for name, error in zip((names[0], *names[4:]), scenes.bad, strict=True):
+        assert name in error
+    assert scenes.bad[0].endswith('0.png: the picture has no embedding')
 
 
 def test_people_are_detected_where_they_are_likely(searcher, pictures):
@@ -135,11 +162,48 @@ def test_answers_know_their_camera_and_time(searcher, pictures):
     found = searcher.search_scenes(query, BOX, scenes, 0.0, threshold=-1)
     assert {m.frame.camera for m in found.matches} == set('12345')
     assert all(m.frame.time > 0 for m in found.matches)
+
+
+def test_nobody_is_detected_where_filters_do_not_look(searcher, pictures):
+    options = InputOptions(camera_regex=r'(\d)\.png')
+    scenes = searcher.index_scenes(str(pictures), options)
+    query = files(pictures)[0]
     only = Filters(cameras=['3'])
     found = searcher.search_scenes(
         query, BOX, scenes, 0.0, filters=only, threshold=-1
     )
     assert {m.frame.camera for m in found.matches} == {'3'}
+    counts = (found.num_frames, found.num_likely, found.num_detected)
+    assert counts == (1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ('filters', 'names'),
+    [
+        (Filters(), 'abcd'),
+        (Filters(cameras=['1']), 'ab'),
+        (Filters(cameras=[]), ''),
+        (Filters(exclude_cameras=['1', '']), 'c'),
+        (Filters(after=2.0), 'bc'),
+        (Filters(before=3.0), 'ab'),
+        (Filters(after=2.0, before=3.0), 'b'),
+        (Filters(frames=['a', 'c', 'x']), 'ac'),
+        (Filters(frames=['a', 'c'], exclude_frames=['c']), 'a'),
+        # Of people, not of pictures.
+        (Filters(min_score=2.0), 'abcd'),
+    ],
+)
+def test_pictures_that_pass(filters, names):
+    frames = [
+        Frame('a', camera='1', time=1.0),
+        Frame('b', camera='1', time=2.0),
+        Frame('c', camera='2', time=3.0),
+        Frame('d'),
+    ]
+    scenes = SceneIndex('hash', frames, np.eye(4, dtype=np.float32))
+    passing = scenes.passing(filters)
+    assert ''.join(np.array(scenes.names)[passing]) == names
+    assert not len(SceneIndex('hash').passing(filters))
 
 
 def test_others_in_the_gallery_take_no_place(searcher, pictures, monkeypatch):

@@ -87,6 +87,9 @@ PARTS = {
         ('--size', '160', '96', '--rounds', '1'),
         on_device=True,
     ),
+    'scenes': BenchmarkPart(
+        'scenes.py', PAPER_SIZE, ('--rounds', '3'), on_device=True
+    ),
     'training': BenchmarkPart(
         'train.py', (), ('--rounds', '3'), on_device=True
     ),

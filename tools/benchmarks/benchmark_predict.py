@@ -101,16 +101,18 @@ class RepeatedPrediction:
                 scale_factor=(1.0, 1.0),
             )
         )
+        batch = dict(inputs=[self.image], data_samples=[sample])
         self._wait()
         start = time.perf_counter()
         with torch.no_grad():
-            (found,) = self.model.test_step(
-                dict(inputs=[self.image], data_samples=[sample])
-            )
+            self.predict(batch)
         self._wait()
-        seconds = time.perf_counter() - start
+        return time.perf_counter() - start
+
+    def predict(self, batch: dict) -> None:
+        """What is measured."""
+        (found,) = self.model.test_step(batch)
         self.num_found = len(found.pred_instances)
-        return seconds
 
     def _wait(self) -> None:
         if self.device.type == 'cuda':
