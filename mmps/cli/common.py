@@ -80,6 +80,14 @@ def share(text: str) -> float:
     return value
 
 
+def positive(text: str) -> int:
+    """Parse an option that is a whole number from 1 on."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f'expected 1 or more, got {text}')
+    return value
+
+
 def run_cli(main: Callable[[], int | None]) -> NoReturn:
     """Run a tool's ``main`` and end the process with its exit status.
 

@@ -7,7 +7,13 @@ import os
 from pathlib import Path
 from typing import Any
 
-from mmps.cli.common import CfgOptions, add_trust_arg, run_cli, share
+from mmps.cli.common import (
+    CfgOptions,
+    add_trust_arg,
+    positive,
+    run_cli,
+    share,
+)
 from mmps.utils.part_imports import import_parts
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'ray')
@@ -56,7 +62,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         'out', type=Path, help='.csv, .json, .jpg or .png'
     )
     export_parser.add_argument(
-        '--limit', type=_positive, default=200,
+        '--limit', type=positive, default=200,
         help='people on a contact sheet (200)',
     )  # fmt: skip
     _add_calibrate(_verb(verbs, 'calibrate', 'when to answer "nobody"'))
@@ -140,8 +146,8 @@ def _add_index(parser: argparse.ArgumentParser) -> None:
         '--dtype', choices=('float32', 'float16'), default='float32',
         help='of the stored embeddings of a new gallery',
     )  # fmt: skip
-    parser.add_argument('--batch-size', type=_positive, default=4)
-    parser.add_argument('--workers', type=_positive, default=4)
+    parser.add_argument('--batch-size', type=positive, default=4)
+    parser.add_argument('--workers', type=positive, default=4)
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none')
     # torch.distributed.launch passes it; torchrun sets the variable instead.
     parser.add_argument(
@@ -164,7 +170,7 @@ def _add_query(parser: argparse.ArgumentParser) -> None:
         '--person', type=int, action='append', default=[], metavar='ID',
         help='a person of the gallery; needs no model; may be repeated',
     )  # fmt: skip
-    parser.add_argument('-k', type=_positive, default=10, help='answers (10)')
+    parser.add_argument('-k', type=positive, default=10, help='answers (10)')
     parser.add_argument('--camera', nargs='+', help='only these cameras')
     parser.add_argument('--exclude-camera', nargs='+', default=[])
     parser.add_argument('--after', type=_moment, metavar='TIME')
@@ -226,13 +232,6 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
         help='what clients have to send; needed for other hosts than '
         'loopback (default: $MMPS_TOKEN)',
     )  # fmt: skip
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f'expected 1 or more, got {text}')
-    return value
 
 
 def _moment(text: str) -> float:

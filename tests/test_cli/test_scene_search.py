@@ -1,7 +1,6 @@
 """Tests of ``mmps-search`` with an index of scenes."""
 
 import json
-import sys
 
 import pytest
 import torch
@@ -9,7 +8,6 @@ import torch
 from mmps.apis import PersonModel, SceneIndex
 from mmps.apis.scene_index import scenes_file
 from mmps.apis.shipped_models import build_model
-from mmps.cli import search as search_cli
 from mmps.gallery import (
     GalleryHeader,
     create_gallery,
@@ -32,18 +30,6 @@ def model(tmp_path_factory):
         '--model', CONFIG, weights, '--cfg-options', *options,
         '--device', 'cpu', '--det-thr', 0,
     ]  # fmt: skip
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    def call(*words):
-        monkeypatch.setattr(sys, 'argv', ['mmps-search', *map(str, words)])
-        with pytest.raises(SystemExit) as stop:
-            search_cli.main()
-        out = capsys.readouterr()
-        return stop.value.code, out.out, out.err
-
-    return call
 
 
 @pytest.fixture

@@ -54,18 +54,6 @@ def video(tmp_path_factory):
     return save_video(tmp_path_factory.mktemp('video') / 'walk.avi')
 
 
-@pytest.fixture
-def run(monkeypatch, capsys):
-    def call(*words):
-        monkeypatch.setattr(sys, 'argv', ['mmps-search', *map(str, words)])
-        with pytest.raises(SystemExit) as stop:
-            search_cli.main()
-        out = capsys.readouterr()
-        return stop.value.code, out.out, out.err
-
-    return call
-
-
 MODEL = ('--model', CONFIG, 'none.pth')
 
 

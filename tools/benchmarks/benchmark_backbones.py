@@ -21,9 +21,9 @@ from mmps.utils.part_imports import import_parts
 from benchmark_predict import RepeatedPrediction
 from measuring import (
     Row,
-    detector_parser,
     in_turns,
     median_ratio,
+    prediction_parser,
     print_rows,
     write_report,
 )
@@ -39,7 +39,7 @@ console = Console(highlight=False)
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
-    parser = detector_parser(__doc__, (1000, 600))
+    parser = prediction_parser(__doc__, (1000, 600))
     parser.set_defaults(
         configs=[str(CONFIGS / f'seqnet_{name}_prw.py') for name in BACKBONES],
         rounds=3,
@@ -49,13 +49,7 @@ def parse_args() -> argparse.Namespace:
         default=str(CONFIGS / 'seqnet_r50_prw.py'),
         help='config of what they are compared with',
     )
-    parser.add_argument(
-        '--boxes', type=int, default=30, help='boxes that are kept per image'
-    )
-    args = parser.parse_args()
-    if min(*args.size, args.boxes, args.rounds) < 1:
-        parser.error('--size, --boxes and --rounds: expected 1 or more')
-    return args
+    return parser.parse_args()
 
 
 class CountedPrediction(RepeatedPrediction):

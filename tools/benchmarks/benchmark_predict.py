@@ -27,13 +27,13 @@ from mmps.utils.part_imports import import_parts
 from measuring import (
     Row,
     build_untrained,
-    detector_parser,
     few_boxes,
     in_turns,
     median_ratio,
     other_detector,
     own_process,
     peak_memory,
+    prediction_parser,
     print_rows,
     write_report,
 )
@@ -43,20 +43,14 @@ console = Console(highlight=False)
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
-    parser = detector_parser(__doc__, size=(384, 216))
+    parser = prediction_parser(__doc__, size=(384, 216))
     parser.add_argument(
         '--beside',
         default='plain',
         help="the config's plain mmdet detector (plain), another config, or "
         'the plain detector of another one (plain:CONFIG)',
     )
-    parser.add_argument(
-        '--boxes', type=int, default=30, help='boxes that are kept per image'
-    )
-    args = parser.parse_args()
-    if min(*args.size, args.boxes, args.rounds) < 1:
-        parser.error('--size, --boxes and --rounds: expected 1 or more')
-    return args
+    return parser.parse_args()
 
 
 class RepeatedPrediction:

@@ -21,9 +21,9 @@ from benchmark_predict import RepeatedPrediction
 from measuring import (
     CONFIGS,
     Row,
-    detector_parser,
     in_turns,
     median_ratio,
+    prediction_parser,
     print_rows,
     write_report,
 )
@@ -33,17 +33,11 @@ console = Console(highlight=False)
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
-    parser = detector_parser(__doc__, (384, 216))
+    parser = prediction_parser(__doc__, (384, 216))
     parser.set_defaults(
         configs=[str(CONFIGS / 'seqnext/seqnext-gfn_r50_prw.py')]
     )
-    parser.add_argument(
-        '--boxes', type=int, default=30, help='boxes that are kept per image'
-    )
-    args = parser.parse_args()
-    if min(*args.size, args.boxes, args.rounds) < 1:
-        parser.error('--size, --boxes and --rounds: expected 1 or more')
-    return args
+    return parser.parse_args()
 
 
 class RepeatedSceneEmbedding(RepeatedPrediction):

@@ -17,7 +17,7 @@ import torch
 from mmengine.config import ConfigDict
 from rich.console import Console
 
-from mmps.cli.common import run_cli
+from mmps.cli.common import positive, run_cli
 from mmps.models.losses.functional import prototype_density
 from mmps.testing import demo_search_samples, training_loss
 from mmps.utils.config import load_config
@@ -47,11 +47,8 @@ console = Console(highlight=False)
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = detector_parser(__doc__, size=(384, 224))
-    parser.add_argument('--batch', type=int, default=4)
-    args = parser.parse_args()
-    if min(*args.size, args.batch, args.rounds) < 1:
-        parser.error('--size, --batch and --rounds: expected 1 or more')
-    return args
+    parser.add_argument('--batch', type=positive, default=4)
+    return parser.parse_args()
 
 
 class Step:

@@ -42,7 +42,7 @@ def test_configs_are_there(tool, monkeypatch):
 @pytest.mark.parametrize(
     ('words', 'error'),
     [
-        (('--rounds', 0), '--rounds: expected 1 or more'),
+        (('--rounds', 0), '--rounds: expected 1 or more, got 0'),
         (('--beside', 'gone.py'), 'config gone.py does not exist'),
     ],
 )

@@ -45,7 +45,7 @@ def test_measures_and_writes(cli, tmp_path, words, beside):
 @pytest.mark.parametrize(
     ('words', 'error'),
     [
-        ((LIGHT, '--rounds', 0), '--rounds: expected 1 or more'),
+        ((LIGHT, '--rounds', 0), '--rounds: expected 1 or more, got 0'),
         (('gone.py',), 'config gone.py does not exist'),
     ],
 )

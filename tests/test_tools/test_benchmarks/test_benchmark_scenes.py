@@ -24,7 +24,7 @@ def test_scenes_cost_less_than_people(cli, tmp_path):
 @pytest.mark.parametrize(
     ('words', 'error'),
     [
-        (('--rounds', 0), '--rounds: expected 1 or more'),
+        (('--rounds', 0), '--rounds: expected 1 or more, got 0'),
         (('gone.py',), 'config gone.py does not exist'),
         ((SEQNEXT('seqnext'),), 'expected a model with a gallery_filter'),
     ],

@@ -51,10 +51,11 @@ def test_measures_and_writes(cli, monkeypatch, tmp_path):
     assert (rows[3].ours, rows[3].beside) == (step['vectorised'], step['loop'])
 
 
-def test_bad_words(cli):
-    code, err = cli('benchmarks/benchmark_train.py', '--rounds', 0)
+@pytest.mark.parametrize('option', ['--rounds', '--batch'])
+def test_bad_words(cli, option):
+    code, err = cli('benchmarks/benchmark_train.py', option, 0)
     assert code
-    assert '--size, --batch and --rounds: expected 1 or more' in err
+    assert f'{option}: expected 1 or more, got 0' in err
 
 
 def test_oim_loop_tells_a_difference(monkeypatch):

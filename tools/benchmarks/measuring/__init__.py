@@ -13,7 +13,7 @@ from .detectors import (
 from .machine import describe_machine
 from .memory import PeakMemory, own_process, peak_memory, status_mib
 from .oim_loop import oim_batch, oim_step
-from .options import detector_parser
+from .options import detector_parser, prediction_parser
 from .rows import Row, read_report, write_report
 from .tables import markdown, print_rows, replace_marked
 from .timing import (
@@ -45,6 +45,7 @@ __all__ = [
     'own_process',
     'peak_memory',
     'plain_detector',
+    'prediction_parser',
     'print_rows',
     'read_report',
     'replace_marked',

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from mmps.cli.common import positive
 from mmps.utils.device import default_device
 
 from .detectors import method_configs
@@ -23,15 +24,34 @@ def detector_parser(
     )
     parser.add_argument('configs', nargs='*', default=method_configs())
     parser.add_argument(
-        '--size', type=int, nargs=2, default=size, metavar=('W', 'H')
+        '--size', type=positive, nargs=2, default=size, metavar=('W', 'H')
     )
     parser.add_argument(
-        '--rounds', type=int, default=10, help='times each, turn by turn'
+        '--rounds', type=positive, default=10, help='times each, turn by turn'
     )
     parser.add_argument('--device', default=default_device())
     parser.add_argument('--out-json', type=Path)
     # Each measurement of memory has a process of its own.
     parser.add_argument(
         '--memory-of', choices=('ours', 'beside'), help=argparse.SUPPRESS
+    )
+    return parser
+
+
+def prediction_parser(
+    description: str, size: tuple[int, int]
+) -> argparse.ArgumentParser:
+    """Start the command line of a benchmark of predictions.
+
+    Args:
+        description: The benchmark's docstring.
+        size: Default width and height of an image in pixels.
+    """
+    parser = detector_parser(description, size)
+    parser.add_argument(
+        '--boxes',
+        type=positive,
+        default=30,
+        help='boxes that are kept per image',
     )
     return parser
