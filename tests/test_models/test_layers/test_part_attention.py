@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from mmps.models.layers import PartAttention
+from mmps.testing import HALF_DTYPES
 
 C, H, W = 8, 5, 7
 
@@ -121,7 +122,7 @@ def test_start_of_the_points():
     )
 
 
-@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize('dtype', HALF_DTYPES)
 def test_places_under_autocast(dtype):
     """A half precision would move points by cells of a large map."""
     layer = PartAttention(C, num_heads=2)

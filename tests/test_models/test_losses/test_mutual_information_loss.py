@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from scipy import stats
 
 from mmps.models.losses import MutualInformationLoss
+from mmps.testing import HALF_DTYPES
 
 DIMS = (6, 4)
 
@@ -162,15 +163,15 @@ def test_it_learns_what_two_embeddings_share():
     assert abs(bounds[1]) < 0.1
 
 
-def test_half_precision():
+@pytest.mark.parametrize('dtype', HALF_DTYPES)
+def test_half_precision(dtype):
     loss = make_loss()
     first = branch([0, 1, 2], DIMS[0], 1)
     second = branch([2, 1, 0], DIMS[1], 2)
     torch.manual_seed(1)
     want = loss(first, second)
-    for dtype in (torch.bfloat16, torch.float16):
-        torch.manual_seed(1)
-        with torch.autocast('cpu', dtype):
-            found = loss(first, second)
-        assert found.dtype == torch.float32
-        torch.testing.assert_close(found, want, rtol=0.05, atol=5e-3)
+    torch.manual_seed(1)
+    with torch.autocast('cpu', dtype):
+        found = loss(first, second)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, want, rtol=0.05, atol=5e-3)

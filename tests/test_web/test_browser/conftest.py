@@ -51,7 +51,10 @@ def driver(tmp_path_factory):
 def served(world, **options):
     """The address of a server in a thread."""
     app = create_app(world.searcher, world.gallery, **options)
-    config = uvicorn.Config(app, log_level='warning', ws='none')
+    # Its settings of logs would close the log files of this process.
+    config = uvicorn.Config(
+        app, log_level='warning', log_config=None, ws='none'
+    )
     server = uvicorn.Server(config)
     with socket.socket() as listener:
         listener.bind(('127.0.0.1', 0))
