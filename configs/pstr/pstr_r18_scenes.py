@@ -46,6 +46,6 @@ model = dict(
         loss_tri=dict(loss_weight=0.1),
     ),
 )
-val_evaluator = dict(det_thr=0.05)
+val_evaluator = dict(det_thr=0.3)
 test_evaluator = val_evaluator
 del _attention, _ffn

@@ -2,7 +2,8 @@
 """Figures of baselines without learning, on ground-truth boxes.
 
 mean-colour and strips compare the mean colour of a box, or of each of its ten
-horizontal strips; untrained is the config's model before any training.
+horizontal strips, and can do so on the detections of a trained model;
+untrained is the config's model before any training.
 """
 
 import argparse
@@ -17,7 +18,8 @@ from rich.progress import track
 from mmps.cli.common import add_config_args, run_cli
 from mmps.cli.stored_search import load_predictions, load_test_set
 from mmps.engine.launch import build_runner
-from mmps.evaluation.functional import evaluate_search
+from mmps.evaluation.functional import evaluate_search, main_result
+from mmps.evaluation.metrics.metric_settings import settings_of
 from mmps.structures import SearchGroundTruth, SearchPredictions
 from mmps.utils.config import load_config
 from mmps.utils.errors import UsageError
@@ -32,10 +34,20 @@ def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_config_args(parser)
-    parser.add_argument('--kinds', nargs='+', choices=KINDS, default=KINDS)
+    parser.add_argument('--kinds', nargs='+', choices=KINDS)
+    parser.add_argument(
+        '--detections',
+        metavar='FILE.npz',
+        help='colours of these detections, as tools/test.py --out writes them',
+    )
     parser.add_argument('--seed', type=int, default=0, help='of untrained')
     parser.add_argument('--out-json', type=Path, metavar='FILE')
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.kinds is None:
+        args.kinds = tuple(STRIPS) if args.detections else KINDS
+    elif args.detections and 'untrained' in args.kinds:
+        parser.error('--detections: untrained takes ground-truth boxes only')
+    return args
 
 
 def strip_colours(
@@ -70,17 +82,21 @@ def strip_colours(
 
 
 def colour_predictions(
-    truth: SearchGroundTruth, paths: list[str], strips: int
+    truth: SearchGroundTruth,
+    paths: list[str],
+    strips: int,
+    detections: SearchPredictions | None = None,
 ) -> SearchPredictions:
-    """Ground-truth boxes as detections, strip colours as embeddings."""
-    gallery = np.empty((len(truth.bboxes), strips * 3))
+    """Strip colours as embeddings of ground-truth boxes, or of detections."""
+    boxes = detections or truth
+    gallery = np.empty((len(boxes.bboxes), strips * 3))
     queries = np.empty((len(truth.query_bboxes), strips * 3))
     for frame, path in enumerate(
         track(paths, f'{strips} strip(s)', transient=True)
     ):
         image = imread(path, flag='unchanged')
-        rows = slice(*truth.frame_splits[frame : frame + 2])
-        gallery[rows] = strip_colours(image, truth.bboxes[rows], strips)
+        rows = slice(*boxes.frame_splits[frame : frame + 2])
+        gallery[rows] = strip_colours(image, boxes.bboxes[rows], strips)
         asked = np.flatnonzero(truth.query_frames == frame)
         queries[asked] = strip_colours(
             image, truth.query_bboxes[asked], strips
@@ -88,9 +104,9 @@ def colour_predictions(
     centre = gallery.mean(0)
     return SearchPredictions(
         frame_names=truth.frame_names,
-        frame_splits=truth.frame_splits,
-        bboxes=truth.bboxes,
-        scores=np.ones(len(gallery)),
+        frame_splits=boxes.frame_splits,
+        bboxes=boxes.bboxes,
+        scores=detections.scores if detections else np.ones(len(gallery)),
         embeddings=_unit(gallery - centre),
         query_embeddings=_unit(queries - centre),
     )
@@ -127,14 +143,18 @@ def main() -> None:
     cfg = load_config(args.config, args.cfg_options)
     dataset, truth = load_test_set(cfg)
     paths = [dataset.get_data_info(i)['img_path'] for i in range(len(dataset))]
+    detections = None
+    if args.detections:
+        detections = load_predictions(args.detections, truth)
+    det_thr = settings_of(cfg).det_thr
     rows = {}
     for kind in args.kinds:
         preds = (
             untrained_predictions(cfg, truth, args.seed)
             if kind == 'untrained'
-            else colour_predictions(truth, paths, STRIPS[kind])
+            else colour_predictions(truth, paths, STRIPS[kind], detections)
         )
-        (result,) = evaluate_search(truth, preds).values()
+        result = main_result(evaluate_search(truth, preds, det_thr))
         rows[kind] = result.metrics(topk=(1, 5, 10))
     for kind, row in rows.items():
         figures = '  '.join(f'{k} {100 * v:5.1f}' for k, v in row.items())

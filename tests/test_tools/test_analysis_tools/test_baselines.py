@@ -3,6 +3,13 @@
 import json
 
 import numpy as np
+import pytest
+
+from mmps.cli.stored_search import load_test_set
+from mmps.structures import SearchPredictions
+from mmps.utils.config import load_config
+
+CONFIG = 'configs/pcnet/pcnet_r18_scenes.py'
 
 
 def test_strips_equal_a_loop_over_pixels(tool):
@@ -29,20 +36,55 @@ def test_strips_equal_a_loop_over_pixels(tool):
     assert baselines.strip_colours(image, boxes[:0], 10).shape == (0, 30)
 
 
-def test_prints_and_writes_all_baselines(cli, tmp_path, scenes):
-    out = tmp_path / 'baselines.json'
-    status, err = cli(
-        'analysis_tools/baselines.py',
-        'configs/pcnet/pcnet_r18_scenes.py',
-        '--out-json',
-        out,
-        '--cfg-options',
-        f'test_dataloader.dataset.data_root={scenes}',
-        'test_dataloader.num_workers=0',
-        'test_dataloader.persistent_workers=False',
-    )
-    assert status == 0, err
-    rows = json.loads(out.read_text())
+@pytest.fixture
+def run(cli, tmp_path, scenes):
+    """The tool's rows; an error's text where it fails."""
+
+    def call(*words):
+        out = tmp_path / 'baselines.json'
+        status, err = cli(
+            'analysis_tools/baselines.py',
+            CONFIG,
+            '--out-json',
+            out,
+            *words,
+            '--cfg-options',
+            f'test_dataloader.dataset.data_root={scenes}',
+            'test_dataloader.num_workers=0',
+            'test_dataloader.persistent_workers=False',
+        )
+        return err if status else json.loads(out.read_text())
+
+    return call
+
+
+def test_prints_and_writes_all_baselines(run):
+    rows = run()
     assert set(rows) == {'mean-colour', 'strips', 'untrained'}
     assert all(0 < row['mAP'] <= 1 for row in rows.values())
     assert rows['strips'] != rows['mean-colour'] != rows['untrained']
+
+
+def test_colours_of_detections(run, scenes, tmp_path):
+    """Annotated boxes as detections: the same; unsure ones do not count."""
+    options = {'test_dataloader.dataset.data_root': str(scenes)}
+    _, truth = load_test_set(load_config(CONFIG, options))
+    preds = SearchPredictions(
+        frame_names=truth.frame_names,
+        frame_splits=truth.frame_splits,
+        bboxes=truth.bboxes,
+        scores=np.ones(len(truth.bboxes)),
+        embeddings=np.ones((len(truth.bboxes), 2)),
+        query_embeddings=np.ones((len(truth.query_bboxes), 2)),
+    )
+    path = tmp_path / 'preds.npz'
+    preds.save(path)
+    rows = run('--detections', path)
+    annotated = run('--kinds', 'mean-colour', 'strips')
+    assert rows == annotated
+    preds.scores[truth.person_ids == truth.query_person_ids[0]] = 0.49
+    preds.save(path)
+    fewer = run('--detections', path, '--kinds', 'strips')
+    assert fewer['strips']['mAP'] < rows['strips']['mAP']
+    err = run('--detections', path, '--kinds', 'untrained')
+    assert 'untrained takes ground-truth boxes only' in err
