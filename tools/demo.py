@@ -50,10 +50,20 @@ run = partial(run_tool, console)
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--config', default=CONFIG)
-    parser.add_argument('--data', type=Path, default=Path('data'))
     parser.add_argument(
-        '--work-dir', type=Path, default=Path('work_dirs/demo')
+        '--config', default=CONFIG, help='what to train (%(default)s)'
+    )
+    parser.add_argument(
+        '--data',
+        type=Path,
+        default=Path('data'),
+        help='folder for the scenes (%(default)s)',
+    )
+    parser.add_argument(
+        '--work-dir',
+        type=Path,
+        default=Path('work_dirs/demo'),
+        help='folder for all else (%(default)s)',
     )
     parser.add_argument('--seed', type=int, default=0, help='of the training')
     return parser.parse_args()

@@ -94,9 +94,15 @@ def missing(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--repair', action='store_true')
-    parser.add_argument('--requirements', nargs='*', default=[])
-    parser.add_argument('--constraints', nargs='*', default=[])
+    parser.add_argument(
+        '--repair', action='store_true', help='remove what is damaged'
+    )
+    parser.add_argument(
+        '--requirements', nargs='*', default=[], help='files of what is needed'
+    )
+    parser.add_argument(
+        '--constraints', nargs='*', default=[], help='files of its versions'
+    )
     args = parser.parse_args()
     removed = []
     if args.repair:

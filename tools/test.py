@@ -45,7 +45,12 @@ def parse_args() -> argparse.Namespace:
         help='draw the predictions into this folder (a relative one is made '
         'below WORK_DIR/TIMESTAMP)',
     )
-    parser.add_argument('--launcher', choices=LAUNCHERS, default='none')
+    parser.add_argument(
+        '--launcher',
+        choices=LAUNCHERS,
+        default='none',
+        help='what started the processes, if there are several',
+    )
     # torch.distributed.launch passes it; torchrun sets the variable instead.
     parser.add_argument(
         '--local_rank', '--local-rank', type=int, help=argparse.SUPPRESS

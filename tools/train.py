@@ -51,7 +51,12 @@ def parse_args() -> argparse.Namespace:
     )
     add_trust_arg(parser)
     parser.add_argument('--seed', type=int, help='seed of the run')
-    parser.add_argument('--launcher', choices=LAUNCHERS, default='none')
+    parser.add_argument(
+        '--launcher',
+        choices=LAUNCHERS,
+        default='none',
+        help='what started the processes, if there are several',
+    )
     # torch.distributed.launch passes it; torchrun sets the variable instead.
     parser.add_argument(
         '--local_rank', '--local-rank', type=int, help=argparse.SUPPRESS

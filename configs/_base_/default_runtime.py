@@ -25,9 +25,4 @@ custom_hooks = [
     dict(type='mmps.ResumeHook'),
 ]
 
-vis_backends = [
-    dict(type='LocalVisBackend'),
-    dict(type='TensorboardVisBackend'),
-]
-visualizer = dict(vis_backends=vis_backends)
 log_processor = dict(by_epoch=False)

@@ -54,7 +54,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     _add_index(_verb(verbs, 'index', 'find people and store them'))
     _add_query(_verb(verbs, 'query', 'find a person again'))
     info_parser = _verb(verbs, 'info', 'what a gallery holds')
-    info_parser.add_argument('--json', action='store_true')
+    info_parser.add_argument(
+        '--json', action='store_true', help='instead of the table'
+    )
     export_parser = _verb(
         verbs, 'export', 'to CSV, COCO JSON or a contact sheet'
     )
@@ -88,11 +90,9 @@ def _verb(verbs: Any, name: str, text: str) -> argparse.ArgumentParser:
 def _add_model(parser: argparse.ArgumentParser, required: bool) -> None:
     parser.add_argument(
         '--model', nargs=2, metavar=('CONFIG', 'CHECKPOINT'),
-        required=required,
+        required=required, help='the one that made, or makes, the gallery',
     )  # fmt: skip
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE'
-    )
+    _add_cfg_options(parser)
     parser.add_argument('--device', help='such as cuda:0 or cpu')
     parser.add_argument(
         '--det-thr', type=share, metavar='SCORE',
@@ -100,6 +100,13 @@ def _add_model(parser: argparse.ArgumentParser, required: bool) -> None:
         'usually 0.5)',
     )  # fmt: skip
     add_trust_arg(parser)
+
+
+def _add_cfg_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE',
+        help='settings that replace those of the config',
+    )  # fmt: skip
 
 
 def _add_index(parser: argparse.ArgumentParser) -> None:
@@ -146,9 +153,19 @@ def _add_index(parser: argparse.ArgumentParser) -> None:
         '--dtype', choices=('float32', 'float16'), default='float32',
         help='of the stored embeddings of a new gallery',
     )  # fmt: skip
-    parser.add_argument('--batch-size', type=positive, default=4)
-    parser.add_argument('--workers', type=positive, default=4)
-    parser.add_argument('--launcher', choices=LAUNCHERS, default='none')
+    parser.add_argument(
+        '--batch-size', type=positive, default=4,
+        help='images that the model gets together (4)',
+    )  # fmt: skip
+    parser.add_argument(
+        '--workers', type=positive, default=4,
+        help='threads that load images (4)',
+    )  # fmt: skip
+    parser.add_argument(
+        '--launcher', choices=LAUNCHERS, default='none',
+        help='what started the processes that share the work, if there are '
+        'several',
+    )  # fmt: skip
     # torch.distributed.launch passes it; torchrun sets the variable instead.
     parser.add_argument(
         '--local_rank', '--local-rank', type=int, help=argparse.SUPPRESS
@@ -171,11 +188,27 @@ def _add_query(parser: argparse.ArgumentParser) -> None:
         help='a person of the gallery; needs no model; may be repeated',
     )  # fmt: skip
     parser.add_argument('-k', type=positive, default=10, help='answers (10)')
-    parser.add_argument('--camera', nargs='+', help='only these cameras')
-    parser.add_argument('--exclude-camera', nargs='+', default=[])
-    parser.add_argument('--after', type=_moment, metavar='TIME')
-    parser.add_argument('--before', type=_moment, metavar='TIME')
-    parser.add_argument('--min-score', type=float)
+    parser.add_argument(
+        '--camera', nargs='+', metavar='CAMERA', help='only these cameras'
+    )
+    parser.add_argument(
+        '--exclude-camera', nargs='+', default=[], metavar='CAMERA',
+        help='not these cameras',
+    )  # fmt: skip
+    parser.add_argument(
+        '--after', type=_moment, metavar='TIME',
+        help='only frames from then on, in seconds or as 2026-01-31T12:00:00',
+    )  # fmt: skip
+    parser.add_argument(
+        '--before',
+        type=_moment,
+        metavar='TIME',
+        help='only frames before then',
+    )
+    parser.add_argument(
+        '--min-score', type=float, metavar='SCORE',
+        help='only people who were detected with this score',
+    )  # fmt: skip
     parser.add_argument(
         '--rerank', action='store_true', help='k-reciprocal re-ranking'
     )
@@ -216,7 +249,7 @@ def _add_calibrate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         'predictions', help='.npz file of it, from tools/test.py --out'
     )
-    parser.add_argument('--cfg-options', nargs='+', action=CfgOptions)
+    _add_cfg_options(parser)
     parser.add_argument(
         '--fpir', type=share, default=0.05,
         help='highest share of absent people that get an answer (0.05)',
@@ -225,8 +258,12 @@ def _add_calibrate(parser: argparse.ArgumentParser) -> None:
 
 def _add_serve(parser: argparse.ArgumentParser) -> None:
     _add_model(parser, required=True)
-    parser.add_argument('--host', default='127.0.0.1')
-    parser.add_argument('--port', type=int, default=8008)
+    parser.add_argument(
+        '--host', default='127.0.0.1', help='address to serve at (%(default)s)'
+    )
+    parser.add_argument(
+        '--port', type=int, default=8008, help='port to serve at (%(default)s)'
+    )
     parser.add_argument(
         '--token', default=os.environ.get('MMPS_TOKEN'),
         help='what clients have to send; needed for other hosts than '

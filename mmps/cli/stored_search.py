@@ -149,7 +149,7 @@ def add_search_args(parser: argparse.ArgumentParser) -> None:
         '--gallery-size',
         nargs='+',
         metavar='NAME',
-        help='galleries of the data set: 50 100 ... occlusion resolution '
+        help='galleries of the data set: 50 100 ... all occlusion resolution '
         '(default: all it has)',
     )
     parser.add_argument(

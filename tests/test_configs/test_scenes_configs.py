@@ -1,5 +1,6 @@
 """Tests of the scenes configs: each trains a step and predicts."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,16 @@ def test_trains_and_predicts(name, scenes, tmp_path):
     assert len(preds.query_embeddings) == len([q for q in queries if q])
     norms = np.linalg.norm(preds.query_embeddings, axis=1)
     np.testing.assert_allclose(norms, 1, atol=1e-5)
+
+
+def test_runs_need_no_extra(scenes, tmp_path, monkeypatch):
+    """TensorBoard comes with an extra; a run logs without it."""
+    for module in ('torch.utils.tensorboard', 'tensorboardX'):
+        monkeypatch.setitem(sys.modules, module, None)
+    import_parts()
+    cfg = tiny('oim/oim_r18_scenes.py', scenes, tmp_path)
+    visualizer = build_runner(cfg).visualizer
+    assert list(visualizer._vis_backends) == ['LocalVisBackend']
 
 
 def test_there_are_scenes_configs():

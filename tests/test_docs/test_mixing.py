@@ -69,16 +69,20 @@ def test_loss_of_ones_own(page, tmp_path):
     (tmp_path / 'my_losses.py').write_text(BLOCKS[2])
     cfg = page(3)
     loss = MODELS.build(cfg.model.bbox_head.loss_reid)
-    memory = IdentityMemory(4, 8, queue_size=2)
-    x = torch.nn.functional.normalize(torch.randn(4, 8), dim=1)
-    memory.update(x, torch.tensor([0, 1, -1, 2]))
-    readout = memory(x)
-    value = loss(readout, torch.tensor([0, 1, -1, 2]))
+    torch.manual_seed(0)
+    seen, x = torch.nn.functional.normalize(torch.randn(2, 4, 8), dim=2)
+    memory = IdentityMemory(3, 8, queue_size=1)
+    person_ids = torch.tensor([0, 1, -1, 2])
+    memory.update(seen, person_ids)
+    value = loss(memory(x), person_ids)
+    rows = x @ seen[[0, 1, 3, 2]].T * 30 * 3**0.5
     want = sum(
-        torch.logsumexp(row * 30 * 3**0.5, 0) - row[i] * 30 * 3**0.5
-        for i, row in zip((0, 1, 2), readout.cosine[[0, 1, 3]])
+        torch.logsumexp(row, 0) - row[i]
+        for i, row in enumerate(rows[[0, 1, 3]])
     )
-    torch.testing.assert_close(value, want / 3)
+    # PCNet's mean is over the unlabelled, too.
+    assert want > 1
+    torch.testing.assert_close(value, want / 4)
 
 
 @pytest.mark.parametrize(('block', 'stages'), [(4, 1), (5, 3)])

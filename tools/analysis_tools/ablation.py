@@ -50,9 +50,14 @@ def parse_args() -> argparse.Namespace:
         help='NAME=CONFIG gives the row a name (default: the file name)',
     )
     parser.add_argument(
-        '--work-dir', type=Path, default=Path('work_dirs/ablation')
+        '--work-dir',
+        type=Path,
+        default=Path('work_dirs/ablation'),
+        help='folder of the runs and the table (default: %(default)s)',
     )
-    parser.add_argument('--seeds', type=int, nargs='+', default=[0])
+    parser.add_argument(
+        '--seeds', type=int, nargs='+', default=[0], help='of the runs (0)'
+    )
     parser.add_argument(
         '--known',
         type=Path,

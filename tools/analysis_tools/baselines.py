@@ -34,14 +34,18 @@ def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_config_args(parser)
-    parser.add_argument('--kinds', nargs='+', choices=KINDS)
+    parser.add_argument(
+        '--kinds', nargs='+', choices=KINDS, help='default: all that go'
+    )
     parser.add_argument(
         '--detections',
         metavar='FILE.npz',
         help='colours of these detections, as tools/test.py --out writes them',
     )
     parser.add_argument('--seed', type=int, default=0, help='of untrained')
-    parser.add_argument('--out-json', type=Path, metavar='FILE')
+    parser.add_argument(
+        '--out-json', type=Path, metavar='FILE', help='store the figures'
+    )
     args = parser.parse_args()
     if args.kinds is None:
         args.kinds = tuple(STRIPS) if args.detections else KINDS

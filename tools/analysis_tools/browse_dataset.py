@@ -25,7 +25,12 @@ GREY, WHITE, RED = (150, 150, 150), (255, 255, 255), (40, 40, 230)
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_config_args(parser)
-    parser.add_argument('--split', choices=['train', 'test'], default='train')
+    parser.add_argument(
+        '--split',
+        choices=['train', 'test'],
+        default='train',
+        help='default: %(default)s',
+    )
     parser.add_argument(
         '--num', type=int, default=20, help='pictures (default: %(default)s)'
     )

@@ -30,8 +30,8 @@ def parse_args() -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument('first', metavar='A.json')
-    parser.add_argument('second', metavar='B.json')
+    parser.add_argument('first', metavar='A.json', help='of tools/test.py')
+    parser.add_argument('second', metavar='B.json', help='likewise')
     parser.add_argument(
         '--config',
         action='store_true',

@@ -30,9 +30,11 @@ def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_config_args(parser)
-    parser.add_argument('checkpoint')
+    parser.add_argument('checkpoint', help='checkpoint file')
     add_trust_arg(parser)
-    parser.add_argument('--out-dir', type=Path, required=True)
+    parser.add_argument(
+        '--out-dir', type=Path, required=True, help='folder for the pictures'
+    )
     parser.add_argument('--num', type=int, default=6, help='frames (6)')
     parser.add_argument(
         '--score-thr', type=float, default=0.5, help='of people drawn (0.5)'

@@ -22,13 +22,14 @@ from typing import NamedTuple
 from rich.console import Console
 
 from mmps.cli.common import run_cli
-from mmps.utils.device import default_device
 from mmps.utils.errors import UsageError
 from mmps.utils.files import existing_file, write_whole
 
 from measuring import (
     CONFIGS,
     Row,
+    add_device_arg,
+    add_out_arg,
     describe_machine,
     markdown,
     method_configs,
@@ -138,10 +139,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--quick', action='store_true', help='small sizes, a few minutes'
     )
-    parser.add_argument('--device', default=default_device())
-    parser.add_argument(
-        '--out-json', type=Path, default=Path('benchmark.json')
-    )
+    add_device_arg(parser)
+    add_out_arg(parser)
+    parser.set_defaults(out_json=Path('benchmark.json'))
     parser.add_argument(
         '--page',
         help='Markdown file whose table, between marks, is replaced by '

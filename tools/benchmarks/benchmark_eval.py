@@ -30,6 +30,7 @@ from mmps.utils.config import load_config
 from measuring import (
     CONFIGS,
     Row,
+    add_out_arg,
     in_turns,
     own_process,
     peak_memory,
@@ -54,8 +55,9 @@ def parse_args() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        '--protocols', nargs='+', choices=PROTOCOLS, default=PROTOCOLS
-    )
+        '--protocols', nargs='+', choices=PROTOCOLS, default=PROTOCOLS,
+        help='to evaluate by (default: all)',
+    )  # fmt: skip
     parser.add_argument(
         '--data-root',
         type=Path,
@@ -67,7 +69,9 @@ def parse_args() -> argparse.Namespace:
         default=1.0,
         help="frames, people and queries as a share of the data set's",
     )
-    parser.add_argument('--embed-dims', type=int, default=256)
+    parser.add_argument(
+        '--embed-dims', type=int, default=256, help='of an embedding (256)'
+    )
     parser.add_argument(
         '--loop-queries',
         type=int,
@@ -77,8 +81,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--repeat', type=int, default=3, help='runs of ours; the median counts'
     )
-    parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--out-json', type=Path)
+    parser.add_argument(
+        '--seed', type=int, default=0, help='of the drawn predictions (0)'
+    )
+    add_out_arg(parser)
     # A process of its own for each measurement of memory.
     parser.add_argument(
         '--memory-only', action='store_true', help=argparse.SUPPRESS

@@ -32,6 +32,7 @@ from mmps.utils.errors import UsageError
 from measuring import (
     PeakMemory,
     Row,
+    add_out_arg,
     growth_exponent,
     in_turns,
     median_ratio,
@@ -52,19 +53,28 @@ def parse_args() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        '--rows', type=int, nargs='+', default=[100_000, 1_000_000]
-    )
-    parser.add_argument('--dim', type=int, default=256)
-    parser.add_argument('--queries', type=int, default=100)
-    parser.add_argument('-k', type=int, default=100)
+        '--rows', type=int, nargs='+', default=[100_000, 1_000_000],
+        help='sizes of galleries (default: %(default)s)',
+    )  # fmt: skip
     parser.add_argument(
-        '--dtype', choices=('float32', 'float16'), default='float32'
+        '--dim', type=int, default=256, help='of an embedding (256)'
     )
-    parser.add_argument('--repeat', type=int, default=5)
+    parser.add_argument(
+        '--queries', type=int, default=100, help='searched together (100)'
+    )
+    parser.add_argument('-k', type=int, default=100, help='answers (100)')
+    parser.add_argument(
+        '--dtype', choices=('float32', 'float16'), default='float32',
+        help='of the stored embeddings (%(default)s)',
+    )  # fmt: skip
+    parser.add_argument(
+        '--repeat', type=int, default=5,
+        help='times each; the median counts (5)',
+    )  # fmt: skip
     parser.add_argument(
         '--dir', type=Path, help='where galleries are made (default: /tmp)'
     )
-    parser.add_argument('--out-json', type=Path)
+    add_out_arg(parser)
     args = parser.parse_args()
     numbers = (*args.rows, args.dim, args.queries, args.k, args.repeat)
     if min(numbers) < 1:

@@ -28,7 +28,14 @@ from mmps.scenes import ScenesConfig, make_scenes
 from mmps.utils.config import load_config
 from mmps.utils.part_imports import import_parts
 
-from measuring import CONFIGS, Row, print_rows, stopwatch, write_report
+from measuring import (
+    CONFIGS,
+    Row,
+    add_out_arg,
+    print_rows,
+    stopwatch,
+    write_report,
+)
 
 PRW = CONFIGS / '_base_/datasets/prw.py'
 RESIZES = ('Resize', 'RandomResize', 'RandomChoiceResize')
@@ -63,7 +70,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--rounds', type=int, default=5, help='passes over the frames'
     )
-    parser.add_argument('--out-json', type=Path)
+    add_out_arg(parser)
     args = parser.parse_args()
     if args.frames < 2:
         parser.error(f'--frames: expected 2 or more, got {args.frames}')

@@ -47,7 +47,9 @@ console = Console(highlight=False)
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = detector_parser(__doc__, size=(384, 224))
-    parser.add_argument('--batch', type=positive, default=4)
+    parser.add_argument(
+        '--batch', type=positive, default=4, help='images of a step (4)'
+    )
     return parser.parse_args()
 
 

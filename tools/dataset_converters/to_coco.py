@@ -24,7 +24,9 @@ def parse_args() -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument('dataset', choices=DATASETS)
+    parser.add_argument(
+        'dataset', choices=DATASETS, help='what the folder holds'
+    )
     parser.add_argument('out_dir', type=Path, help='folder for the JSON files')
     parser.add_argument(
         '--data-root', help="the data set's folder (default: data/...)"

@@ -38,7 +38,9 @@ def parse_args() -> argparse.Namespace:
     add_config_args(parser)
     parser.add_argument('checkpoint', help='checkpoint file')
     add_trust_arg(parser)
-    parser.add_argument('out', metavar='OUT.onnx', type=Path)
+    parser.add_argument(
+        'out', metavar='OUT.onnx', type=Path, help='file to write'
+    )
     parser.add_argument(
         '--size',
         type=int,

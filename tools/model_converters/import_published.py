@@ -55,7 +55,10 @@ def parse_args() -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument('checkpoint', nargs='?', type=Path, metavar='FILE')
+    parser.add_argument(
+        'checkpoint', nargs='?', type=Path, metavar='FILE',
+        help='checkpoint of published code',
+    )  # fmt: skip
     parser.add_argument(
         '--out', type=Path, metavar='NAME.pth',
         help='file to write (default: CONFIG.pth beside FILE)',

@@ -40,7 +40,9 @@ def parse_args() -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument('checkpoint', metavar='IN', type=Path)
+    parser.add_argument(
+        'checkpoint', metavar='IN', type=Path, help='of a training'
+    )
     parser.add_argument(
         'out', metavar='OUT', type=Path, nargs='?',
         help='name without hash, or a folder (default: that of IN)',

@@ -13,7 +13,12 @@ from .detectors import (
 from .machine import describe_machine
 from .memory import PeakMemory, own_process, peak_memory, status_mib
 from .oim_loop import oim_batch, oim_step
-from .options import detector_parser, prediction_parser
+from .options import (
+    add_device_arg,
+    add_out_arg,
+    detector_parser,
+    prediction_parser,
+)
 from .rows import Row, read_report, write_report
 from .tables import markdown, print_rows, replace_marked
 from .timing import (
@@ -30,6 +35,8 @@ __all__ = [
     'NUM_IDS',
     'PeakMemory',
     'Row',
+    'add_device_arg',
+    'add_out_arg',
     'build_untrained',
     'describe_machine',
     'detector_parser',

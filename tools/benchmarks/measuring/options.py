@@ -1,4 +1,4 @@
-"""Command-line options that benchmarks of detectors share."""
+"""Command-line options that benchmarks share."""
 
 import argparse
 from pathlib import Path
@@ -7,6 +7,22 @@ from mmps.cli.common import positive
 from mmps.utils.device import default_device
 
 from .detectors import method_configs
+
+
+def add_device_arg(parser: argparse.ArgumentParser) -> None:
+    """Add ``--device`` to a benchmark's parser."""
+    parser.add_argument(
+        '--device',
+        default=default_device(),
+        help='cuda:0 or cpu (default: %(default)s)',
+    )
+
+
+def add_out_arg(parser: argparse.ArgumentParser) -> None:
+    """Add ``--out-json`` to a benchmark's parser."""
+    parser.add_argument(
+        '--out-json', type=Path, metavar='FILE', help='store the figures'
+    )
 
 
 def detector_parser(
@@ -22,15 +38,26 @@ def detector_parser(
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument('configs', nargs='*', default=method_configs())
     parser.add_argument(
-        '--size', type=positive, nargs=2, default=size, metavar=('W', 'H')
+        'configs',
+        nargs='*',
+        default=method_configs(),
+        metavar='CONFIG',
+        help='what to measure (default: one of every method)',
+    )
+    parser.add_argument(
+        '--size',
+        type=positive,
+        nargs=2,
+        default=size,
+        metavar=('W', 'H'),
+        help='of an image in pixels (default: %(default)s)',
     )
     parser.add_argument(
         '--rounds', type=positive, default=10, help='times each, turn by turn'
     )
-    parser.add_argument('--device', default=default_device())
-    parser.add_argument('--out-json', type=Path)
+    add_device_arg(parser)
+    add_out_arg(parser)
     # Each measurement of memory has a process of its own.
     parser.add_argument(
         '--memory-of', choices=('ours', 'beside'), help=argparse.SUPPRESS
