@@ -16,12 +16,12 @@ from mmps.engine.launch import (
     set_work_dir,
     writable_folder,
 )
-from mmps.utils.config import load_config
+from mmps.utils.config import load_config, type_name
 from mmps.utils.errors import UsageError
 from mmps.utils.files import existing_file
 from mmps.utils.part_imports import import_parts
 
-METRIC = 'mmps.PersonSearchMetric'
+METRIC = 'PersonSearchMetric'
 
 
 def parse_args() -> argparse.Namespace:
@@ -80,11 +80,11 @@ def set_outfile(cfg: Config, out: str) -> None:
     if isinstance(metrics, dict):
         metrics = [metrics]
     for metric in metrics:
-        if metric.get('type') == METRIC:
+        if type_name(metric) == METRIC:
             writable_folder(Path(out).parent, '--out')
             metric['outfile'] = out
             return
-    raise UsageError(f'--out needs {METRIC} in test_evaluator')
+    raise UsageError(f'--out needs mmps.{METRIC} in test_evaluator')
 
 
 def set_show_dir(cfg: Config, show_dir: str) -> None:

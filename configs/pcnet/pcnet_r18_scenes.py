@@ -3,9 +3,7 @@ _base_ = [
     '../_base_/models/pcnet_r18_scenes.py',
     '../_base_/datasets/scenes.py',
     '../_base_/schedules/schedule_scenes.py',
-    '../_base_/default_runtime.py',
+    '../_base_/runtime_scenes.py',
 ]
 
 custom_hooks = [*_base_.custom_hooks, dict(type='mmps.ChannelsLastHook')]
-# Often enough that an interrupted demo loses little.
-default_hooks = dict(checkpoint=dict(interval=600))

@@ -202,7 +202,13 @@ def open_search(args: argparse.Namespace) -> StoredSearch:
         ),
     }
     if args.cbgm_k:
-        given['cbgm'] = dict(zip(('k1', 'k2'), args.cbgm_k))
+        numbers = dict(zip(('k1', 'k2'), args.cbgm_k))
+        own = settings.cbgm
+        given['cbgm'] = (
+            replace(own, **numbers)
+            if isinstance(own, ContextMatching)
+            else numbers
+        )
     if args.scene_thr is not None:
         given['scene_filter'] = dict(thr=args.scene_thr)
     settings = replace(

@@ -44,8 +44,9 @@ class Differences:
         self.people += other.people
         self.unmatched += other.unmatched
         for name in ('boxes', 'scores', 'cosine'):
-            greater = max(getattr(self, name), getattr(other, name))
-            setattr(self, name, greater)
+            # Unlike max, it keeps what is not a number.
+            greater = np.maximum(getattr(self, name), getattr(other, name))
+            setattr(self, name, float(greater))
 
     @property
     def small(self) -> bool:

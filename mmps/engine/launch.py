@@ -20,6 +20,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from mmps.checkpoints.loaders import set_checkpoint_loaders
+from mmps.utils.config import type_name
 from mmps.utils.device import has_cuda, leave_unusable_gpu
 from mmps.utils.errors import UsageError
 
@@ -100,9 +101,10 @@ def refuse_sync_buffers(cfg: Config) -> None:
     hooks = list(cfg.get('custom_hooks') or [])
     hooks += list((cfg.get('default_hooks') or {}).values())
     for hook in hooks:
-        kind = hook.get('type', '') if isinstance(hook, dict) else hook
-        name = kind if isinstance(kind, str) else type(kind).__name__
-        if name.split('.')[-1] == 'SyncBuffersHook':
+        name = (
+            type_name(hook) if isinstance(hook, dict) else type(hook).__name__
+        )
+        if name == 'SyncBuffersHook':
             raise UsageError(
                 'the config has SyncBuffersHook, which would average the '
                 'identity memories of the processes: remove it'
@@ -120,7 +122,7 @@ def set_amp(cfg: Config, amp: bool) -> None:
         amp: Whether ``--amp`` was given.
     """
     wrapper = cfg.optim_wrapper
-    kind = wrapper.get('type', 'OptimWrapper')
+    kind = type_name(wrapper) or 'OptimWrapper'
     if has_cuda():
         if amp and kind == 'OptimWrapper':
             wrapper.type = 'AmpOptimWrapper'

@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmps.results.config_record import config_record, inference_record
 from mmps.results.versions import stack_versions
 from mmps.structures import SearchGroundTruth, fingerprint
+from mmps.utils.config import finder_test_cfg
 
 
 def result_record(
@@ -33,8 +34,8 @@ def result_record(
     config = config_record(cfg)
     inference = inference_record(config['content'])
     if protocol is not None:
-        annotated = _uses_annotated_boxes(inference['test_cfg'])
-        boxes = 'annotated' if annotated else 'detected'
+        finder = finder_test_cfg(inference['test_cfg'] or {})
+        boxes = 'annotated' if finder.get('use_gt_boxes') else 'detected'
         protocol = {**protocol, 'gallery_boxes': boxes}
     return dict(
         figures=dict(figures),
@@ -56,12 +57,4 @@ def _data_record(dataset: Any) -> dict[str, Any] | None:
         name=metainfo.get('dataset_type'),
         split=getattr(dataset, 'split', None),
         **fingerprint(truth),
-    )
-
-
-def _uses_annotated_boxes(test_cfg: Any) -> bool:
-    if not isinstance(test_cfg, dict):
-        return False
-    return bool(test_cfg.get('use_gt_boxes')) or any(
-        _uses_annotated_boxes(value) for value in test_cfg.values()
     )

@@ -5,6 +5,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from mmps.utils.files import write_whole
+
 __all__ = ['MARKER', 'WORK', 'existing_counts', 'to_json']
 
 MARKER = 'scenes.json'  # written last: it marks a complete tree
@@ -65,9 +67,21 @@ def existing_counts(
             f'{root} holds scenes of other settings ({differ}); choose '
             'another folder, or overwrite them'
         )
-    for path in root.iterdir():
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    _empty(root, {key: (found or begun).get(key) for key in wanted})
     return None
+
+
+def _empty(root: Path, settings: dict[str, Any]) -> None:
+    """Remove a tree; interrupted, it leaves one that has begun."""
+    work = root / WORK
+    work.mkdir(exist_ok=True)
+    write_whole(work / MARKER, to_json(settings))
+    (root / MARKER).unlink(missing_ok=True)
+    # First what says which frames are done.
+    for path in (*work.iterdir(), *root.iterdir()):
+        if path not in (work, work / MARKER):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    shutil.rmtree(work)
 
 
 def _marker(path: Path) -> dict | None:

@@ -3,6 +3,7 @@
 import difflib
 import importlib.util
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,44 @@ def load_config(
         except (KeyError, TypeError) as err:
             raise UsageError(f'--cfg-options: {one_line(err)}') from err
     return cfg
+
+
+def type_name(node: Mapping[str, Any]) -> str:
+    """Name of the class that a part of a config is built as.
+
+    >>> from mmps.utils.config import type_name
+    >>> type_name(dict(type='mmps.PersonSearchMetric', det_thr=0.3))
+    'PersonSearchMetric'
+
+    Args:
+        node: With a ``type``, which may be a class or a name with a scope.
+
+    Returns:
+        Without the scope; '' if there is no type.
+    """
+    kind = node.get('type') or ''
+    name = kind if isinstance(kind, str) else kind.__name__
+    return name.split('.')[-1]
+
+
+def finder_test_cfg(test_cfg: dict[str, Any]) -> dict[str, Any]:
+    """The part of a model's ``test_cfg`` that says how people are found.
+
+    >>> from mmps.utils.config import finder_test_cfg
+    >>> finder_test_cfg(dict(rpn=dict(nms_pre=9), rcnn=dict(score_thr=0.5)))
+    {'score_thr': 0.5}
+
+    Args:
+        test_cfg: Of the detector.
+
+    Returns:
+        That of its dense head where there is one beside a RoI head, else of
+        its RoI head, else all of it.
+    """
+    for name in ('dense', 'rcnn'):
+        if name in test_cfg:
+            return test_cfg[name]
+    return test_cfg
 
 
 def shipped_configs() -> dict[str, str]:

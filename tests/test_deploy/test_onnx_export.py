@@ -201,6 +201,10 @@ def test_a_file_of_other_weights_differs(exported):
         assert not Differences(people=50, **{kind: value}).small
     assert Differences(people=50, unmatched=2).small
     assert not Differences(people=50, unmatched=3).small
+    seen = Differences(people=50)
+    seen.include(Differences(scores=float('nan')))
+    seen.include(Differences(scores=1e-6))
+    assert not seen.small
     other = detector('pcnet/pcnet-light', **{'test_cfg.score_thr': 0.0})
     for layer in (other.bbox_head.retina_reg, other.neck.convs[0].conv):
         layer.weight.data += 0.01

@@ -13,6 +13,7 @@ import torch
 from mmengine.config import ConfigDict
 
 from mmps.checkpoints.reading import read_checkpoint
+from mmps.utils.config import finder_test_cfg
 
 from process_group import WARM
 from tiny_methods import TINY_METHODS
@@ -68,8 +69,7 @@ def tiny_model(name: str) -> ConfigDict:
         if 'sampler' in part:
             part.sampler.num = 16
     # Its own boxes are not where the people are yet, of whatever seed.
-    finder = model.test_cfg
-    finder.get('rcnn', finder).use_gt_boxes = True
+    finder_test_cfg(model.test_cfg).use_gt_boxes = True
     if name == 'seqnext-gfn':
         model.roi_head.gallery_filter.memory = dict(
             type='mmps.SceneMemory', num_scenes=4

@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmengine.config import config as config_module
 from mmengine.logging import MMLogger
 from mmengine.model import BaseModel, BaseModule
+from mmengine.optim import OptimWrapper
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch import nn
@@ -116,6 +117,9 @@ def test_text_of_a_config_is_formatted_once(tmp_path, monkeypatch):
         ('OptimWrapper', False, True, 'OptimWrapper'),
         ('OptimWrapper', True, True, 'AmpOptimWrapper'),
         ('AmpOptimWrapper', True, True, 'AmpOptimWrapper'),
+        ('mmengine.OptimWrapper', True, True, 'AmpOptimWrapper'),
+        ('mmengine.AmpOptimWrapper', False, False, 'mmps.BF16OptimWrapper'),
+        (OptimWrapper, True, True, 'AmpOptimWrapper'),
         ('mmps.BF16OptimWrapper', True, True, 'mmps.BF16OptimWrapper'),
     ],
 )
@@ -123,7 +127,7 @@ def test_amp(kind, amp, cuda, expected, monkeypatch):
     if cuda:
         with_cuda(monkeypatch)
     cfg = Config(dict(optim_wrapper=dict(type=kind, clip_grad=None)))
-    if kind == 'AmpOptimWrapper':
+    if str(kind).endswith('AmpOptimWrapper'):
         cfg.optim_wrapper.update(dtype='bfloat16', loss_scale=1.0)
     launch.set_amp(cfg, amp)
     wrapper = cfg.optim_wrapper

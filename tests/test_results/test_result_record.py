@@ -24,6 +24,9 @@ class TestSet:
         (dict(use_gt_boxes=True), 'annotated'),
         (dict(rcnn=dict(use_gt_boxes=True)), 'annotated'),
         (dict(rpn=dict(nms_pre=5), rcnn=dict(score_thr=0.1)), 'detected'),
+        (dict(dense=dict(use_gt_boxes=True), rcnn=dict()), 'annotated'),
+        # Nobody reads it there.
+        (dict(use_gt_boxes=True, rcnn=dict(score_thr=0.1)), 'detected'),
         (None, 'detected'),
     ],
 )

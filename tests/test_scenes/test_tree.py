@@ -235,6 +235,29 @@ def test_other_settings_need_overwrite(tmp_path):
     assert len(list((root / 'frames').iterdir())) == 44
 
 
+def test_interrupted_removal_is_no_complete_tree(tmp_path, monkeypatch):
+    root, config = tmp_path / 'scenes', ScenesConfig(**TINY)
+    whole = make_scenes(root, config, workers=1)
+    frames = {p.name: p.read_bytes() for p in (root / 'frames').iterdir()}
+
+    def stop(path, *_, **__):
+        (path / sorted(frames)[0]).unlink(missing_ok=True)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr('shutil.rmtree', stop)
+        with pytest.raises(KeyboardInterrupt):
+            make_scenes(
+                root, ScenesConfig(**TINY, seed=3), workers=1, overwrite=True
+            )
+    again = make_scenes(root, config, workers=1)
+    assert not again.reused
+    assert again.counts == whole.counts
+    assert frames == {
+        p.name: p.read_bytes() for p in (root / 'frames').iterdir()
+    }
+
+
 @pytest.mark.parametrize('overwrite', [False, True])
 def test_foreign_folder_is_not_touched(tmp_path, overwrite):
     (tmp_path / 'frames').mkdir()

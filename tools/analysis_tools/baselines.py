@@ -21,7 +21,7 @@ from mmps.engine.launch import build_runner
 from mmps.evaluation.functional import evaluate_search, main_result
 from mmps.evaluation.metrics.metric_settings import settings_of
 from mmps.structures import SearchGroundTruth, SearchPredictions
-from mmps.utils.config import load_config
+from mmps.utils.config import finder_test_cfg, load_config
 from mmps.utils.errors import UsageError
 from mmps.utils.files import write_whole
 from mmps.utils.part_imports import import_parts
@@ -129,9 +129,9 @@ def untrained_predictions(
                 load_from=None,
                 randomness=dict(seed=seed),
                 test_evaluator=dict(outfile=str(out)),
-                model=dict(test_cfg=dict(use_gt_boxes=True)),
             )
         )
+        finder_test_cfg(cfg.model.test_cfg).use_gt_boxes = True
         runner = build_runner(cfg)
         runner.model.init_weights()
         runner.test()

@@ -96,8 +96,10 @@ def gallery_size_results(
         search.preds,
         search.settings.det_thr,
         cbgm=search.cbgm,
+        scenes=search.scenes,
     )
-    return sizes, list(found.values()), f'random galleries, seed {args.seed}'
+    title = f'random galleries of all cameras, seed {args.seed}'
+    return sizes, list(found.values()), title
 
 
 def main() -> None:

@@ -24,6 +24,8 @@ from mmps.utils.part_imports import import_parts
 # One colour (BGR) per row of the kernel: the sets that the distance loss
 # draws apart, from head to feet.
 COLOURS = ((70, 70, 240), (60, 200, 60), (240, 140, 40))
+# Boxes are of the stored pixels, whatever EXIF says.
+_AS_STORED = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 
 
 def parse_args() -> argparse.Namespace:
@@ -109,12 +111,12 @@ def main() -> None:
         found = sample.pred_instances.cpu()
         found = found[found.scores >= args.score_thr]
         picture = draw_points(
-            cv2.imread(sample.img_path),
+            cv2.imread(sample.img_path, _AS_STORED),
             found.bboxes.numpy(),
             found.points.numpy(),
             args.zoom,
         )
-        name = f'{Path(sample.frame_name).stem}.png'
+        name = f'{i:05d}_{Path(sample.frame_name).stem}.png'
         cv2.imwrite(str(args.out_dir / name), picture)
     print(f'{len(busiest)} pictures in {args.out_dir}')
 

@@ -61,7 +61,8 @@ def parse_args() -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument(
         '--out', type=Path, metavar='NAME.pth',
-        help='file to write (default: CONFIG.pth beside FILE)',
+        help='file to write (default: CONFIG.pth beside FILE, if there is '
+        'none)',
     )  # fmt: skip
     parser.add_argument(
         '--family', choices=FAMILIES, help='the method (default: recognised)'
@@ -102,6 +103,10 @@ def main() -> None:
         console.print(f'as well, with --family: {", ".join(others)}')
     options = fit(imported, source)
     out = args.out or source.with_name(f'{imported.config}.pth')
+    if out.exists() and (args.out is None or out.samefile(source)):
+        raise UsageError(
+            f'{out} is there already; expected another name (--out)'
+        )
     write(imported, source, out)
     if left_out := [*unused(imported), *other_content(checkpoint)]:
         console.print(f'left out: {", ".join(left_out)}')

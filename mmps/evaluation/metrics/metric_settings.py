@@ -7,6 +7,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mmps.evaluation.functional import SearchSettings
+from mmps.utils.config import type_name
 
 from .person_search_metric import PersonSearchMetric
 
@@ -24,7 +25,7 @@ def settings_of(cfg: Config) -> SearchSettings:
     if isinstance(nodes, Mapping):
         nodes = nodes.get('metrics', [nodes])
     for node in nodes if isinstance(nodes, (list, tuple)) else [nodes]:
-        if str(node.get('type')).endswith(PersonSearchMetric.__name__):
+        if type_name(node) == PersonSearchMetric.__name__:
             names = [field.name for field in fields(SearchSettings)]
             given = {name: node[name] for name in names if name in node}
             return PersonSearchMetric(**given).settings

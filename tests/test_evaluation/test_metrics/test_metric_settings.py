@@ -8,6 +8,7 @@ from mmps.evaluation.functional import (
     SearchSettings,
     sample_gallery,
 )
+from mmps.evaluation.metrics import PersonSearchMetric
 from mmps.evaluation.metrics.metric_settings import settings_of
 from mmps.testing import random_ground_truth
 
@@ -28,10 +29,12 @@ METRIC = dict(
         [dict(type='CocoMetric', ann_file='x.json'), METRIC],
         dict(type='Evaluator', metrics=[METRIC]),
         dict(type='Evaluator', metrics=METRIC),
+        {**METRIC, 'type': PersonSearchMetric},
     ],
 )
 def test_settings_of_the_metric(evaluator):
-    settings = settings_of(Config({'test_evaluator': evaluator}))
+    cfg = Config({'test_evaluator': evaluator}, format_python_code=False)
+    settings = settings_of(cfg)
     assert (settings.det_thr, settings.score_thr) == (0.3, 0.01)
     assert list(settings.protocols) == ['cross-camera']
     assert settings.gallery_sizes == ('50', 'occlusion')

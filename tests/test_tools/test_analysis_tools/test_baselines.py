@@ -40,11 +40,11 @@ def test_strips_equal_a_loop_over_pixels(tool):
 def run(cli, tmp_path, scenes):
     """The tool's rows; an error's text where it fails."""
 
-    def call(*words):
+    def call(*words, config=CONFIG):
         out = tmp_path / 'baselines.json'
         status, err = cli(
             'analysis_tools/baselines.py',
-            CONFIG,
+            config,
             '--out-json',
             out,
             *words,
@@ -63,6 +63,14 @@ def test_prints_and_writes_all_baselines(run):
     assert set(rows) == {'mean-colour', 'strips', 'untrained'}
     assert all(0 < row['mAP'] <= 1 for row in rows.values())
     assert rows['strips'] != rows['mean-colour'] != rows['untrained']
+
+
+@pytest.mark.parametrize('name', ['oim/oim', 'alignps/roi-alignps'])
+def test_untrained_networks_get_annotated_boxes(run, name):
+    """Of an untrained detector's own boxes nobody would be found again."""
+    config = f'configs/{name}_r18_scenes.py'
+    rows = run('--kinds', 'untrained', config=config)
+    assert rows['untrained']['mAP'] > 0.05
 
 
 def test_colours_of_detections(run, scenes, tmp_path):

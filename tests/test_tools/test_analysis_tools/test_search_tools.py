@@ -1,5 +1,6 @@
 """Tests of the tools that read stored predictions, as commands."""
 
+import argparse
 import json
 import runpy
 import sys
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from scene_problems import with_scenes
 
+from mmps.cli.stored_search import StoredSearch
 from mmps.evaluation.functional import (
     ContextMatching,
     SceneFiltering,
@@ -214,6 +216,50 @@ def test_eval_search_takes_settings_from_the_config(place):
     assert figures['det_thr'] == 0.6
     assert figures['detection']['score_thr'] == 0.3
     assert figures['cbgm'] == {'k1': 30, 'k2': 4}
+
+
+def test_cbgm_k_keeps_the_other_settings(place, monkeypatch):
+    seen = []
+    evaluate = SearchSettings.evaluate
+    monkeypatch.setattr(
+        SearchSettings,
+        'evaluate',
+        lambda self, *args: (seen.append(self), evaluate(self, *args))[1],
+    )
+    code, _, _ = place.run(
+        'eval_search.py', place.file, '--cbgm-k', 5, 2,
+        options=[
+            '+test_evaluator.cbgm.k1=9',
+            '+test_evaluator.cbgm.k2=3',
+            '+test_evaluator.cbgm.unit_company=True',
+        ],
+    )  # fmt: skip
+    assert code == 0
+    assert seen[0].cbgm == ContextMatching(5, 2, unit_company=True)
+
+
+def test_gallery_sizes_are_drawn_with_the_scores_of_frames(
+    place, tool, monkeypatch
+):
+    seen = []
+    module = tool('analysis_tools/plot_search.py')
+    monkeypatch.setattr(
+        module,
+        'evaluate_search',
+        lambda *args, **options: seen.append(options) or {},
+    )
+    scenes = SceneFiltering(thr=0.4)
+    search = StoredSearch(
+        None,
+        place.truth,
+        place.preds,
+        SearchSettings(scene_filter=scenes, cbgm=True),
+        None,
+    )
+    args = argparse.Namespace(sizes=[3], seed=0)
+    module.gallery_size_results(search, {}, args)
+    assert seen[0]['scenes'] == scenes
+    assert seen[0]['cbgm'] is not None
 
 
 def test_eval_search_galleries(listed):

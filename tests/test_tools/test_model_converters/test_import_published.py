@@ -101,6 +101,18 @@ def test_list_in_a_usual_terminal(run, monkeypatch):
     assert [row[-1] for row in rows[1:]] == configs
 
 
+def test_nothing_is_overwritten(cli, source, tmp_path):
+    """The published file may have the name that ours gets."""
+    named = source.with_name('nae-release_r50_prw.pth')
+    source.rename(named)
+    content = named.read_bytes()
+    for options in ((), ('--out', named)):
+        status, text = cli(TOOL, named, *options)
+        assert (status, 'is there already' in text) == (2, True)
+    assert named.read_bytes() == content
+    assert cli(TOOL, named, '--out', tmp_path / 'ours.pth')[0] == 0
+
+
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
