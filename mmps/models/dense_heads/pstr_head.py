@@ -151,6 +151,11 @@ class PSTRHead(DeformableDETRHead):
             mask: See :meth:`forward`.
             valid_ratios: See :meth:`forward`.
         """
+        if len(maps) != len(self.map_weights):
+            raise ValueError(
+                f'PSTRHead: map_weights has {len(self.map_weights)} factors, '
+                f'but the neck gives {len(maps)} maps; expected one each'
+            )
         layers, num = states.shape[:2]
         # All layers at once: each map is projected once.
         queries = states.transpose(0, 1).flatten(1, 2)

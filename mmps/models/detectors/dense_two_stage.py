@@ -114,6 +114,21 @@ class DenseTwoStageDetector(TwoStageDetector):
                 'DenseTwoStageDetector: test_cfg.embedding must be one of '
                 f'{_CHOICES}, got {self.embedding!r}'
             )
+        heads = self.roi_head.reid_head, self.bbox_head
+        dims = [head.memory.embed_dims for head in heads]
+        if self.embedding == 'mean' and dims[0] != dims[1]:
+            raise ValueError(
+                "DenseTwoStageDetector: test_cfg.embedding='mean' needs "
+                f'embeddings of one size, but those of the RoI head have '
+                f"{dims[0]} values and the dense head's {dims[1]}; use "
+                "'concat'"
+            )
+        if self.roi_head.gallery_filter and self.embedding != 'roi':
+            raise ValueError(
+                'DenseTwoStageDetector: gallery_filter gates scenes by the '
+                'embedding of the RoI head, but people are searched by '
+                f"test_cfg.embedding={self.embedding!r}; set it to 'roi'"
+            )
         rcnn = self.roi_head.test_cfg
         for name, value in (
             ('confidence_weighted', False),

@@ -84,14 +84,22 @@ class SoftmaxFocalLoss(nn.Module):
 
     Args:
         alpha: Factor. Defaults to 0.25.
-        gamma: Exponent. Defaults to 2.0.
+        gamma: Exponent, 0 or at least 1. Defaults to 2.0.
         loss_weight: Factor of the loss. Defaults to 1.0.
+
+    Raises:
+        ValueError: The exponent is between 0 and 1, or negative: a sample
+            without loss would have no gradient.
     """
 
     def __init__(
         self, alpha: float = 0.25, gamma: float = 2.0, loss_weight: float = 1.0
     ) -> None:
         super().__init__()
+        if gamma != 0 and not gamma >= 1:
+            raise ValueError(
+                f'SoftmaxFocalLoss: gamma must be 0 or at least 1, got {gamma}'
+            )
         self.alpha = alpha
         self.gamma = gamma
         self.loss_weight = loss_weight

@@ -84,7 +84,9 @@ class OIMLoss(nn.Module):
             )
         self.temperature = temperature
         self.queue_temperature = queue_temperature
-        self.margin = margin and _as_margin(self.name, **margin)
+        self.margin = (
+            None if margin is None else _as_margin(self.name, **margin)
+        )
         self.loss_weight = loss_weight
         self.gamma = gamma
 

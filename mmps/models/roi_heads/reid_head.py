@@ -200,22 +200,16 @@ class ReIDHead(BaseModule):
             ``loss_reid``, and ``loss_kl``, ``loss_id`` and
             ``loss_attention`` where configured.
         """
-        log_variance = None
-        losses = {}
+        losses, attenuated = {}, {}
         if features.log_variance is not None:
             log_variance = features.log_variance[people]
             if self.uncertainty.loss_kl is not None:
                 losses['loss_kl'] = self.uncertainty.divergence(
                     features.embeddings[people], log_variance
                 )
-        attenuate = (
-            log_variance is not None and self.uncertainty.mode == 'attenuate'
-        )
-        losses['loss_reid'] = self.loss_reid(
-            readout,
-            person_ids,
-            log_variance=log_variance.mean(1) if attenuate else None,
-        )
+            if self.uncertainty.mode == 'attenuate':
+                attenuated['log_variance'] = log_variance.mean(1)
+        losses['loss_reid'] = self.loss_reid(readout, person_ids, **attenuated)
         if self.id_classifier is not None:
             losses['loss_id'] = self.id_classifier.loss(
                 readout.x, person_ids, readout.num_ids

@@ -1,23 +1,26 @@
 """mmcv's RoIAlign on maps of any dtype and memory order, and on no RoI."""
 
-import torch
 from mmcv.ops import RoIAlign
 from torch import Tensor
+
+from .precision import precise
 
 
 def for_roi_align(x: Tensor) -> Tensor:
     """A map that mmcv's RoIAlign reads correctly.
 
     It has no kernel for bfloat16, and it silently reads a channels-last map as
-    if it were contiguous.
+    if it were contiguous. mmdet gives RoIs the dtype of the map: in fp16 their
+    coordinates are rounded, and the areas by which it chooses a level of a
+    pyramid overflow from 256 x 256 pixels on.
 
     Args:
         x: (N, C, H, W).
 
     Returns:
-        Contiguous, fp32 in the place of bfloat16.
+        Contiguous, fp32 in the place of bfloat16 and fp16.
     """
-    return (x.float() if x.dtype == torch.bfloat16 else x).contiguous()
+    return precise(x).contiguous()
 
 
 def run_roi_align(layer: RoIAlign, x: Tensor, rois: Tensor) -> Tensor:

@@ -345,3 +345,11 @@ def test_unknown_source_of_queries():
     model = make(test_cfg=dict(query_from='points'))
     with pytest.raises(ValueError, match="'boxes' or 'detections', got 'poi"):
         predictions(model)
+
+
+@pytest.mark.parametrize('num', [2, 4])
+def test_weights_for_other_maps_than_the_necks(num):
+    model = make(map_weights=(1.0,) * num)
+    message = f'map_weights has {num} factors, but the neck gives {MAPS} maps'
+    with pytest.raises(ValueError, match=message):
+        model.loss(*people())

@@ -219,6 +219,21 @@ def test_options_that_do_not_go_together(change, message):
         make_model(**change)
 
 
+def test_heads_that_cannot_be_combined():
+    cfg = tiny_roi_alignps()
+    cfg.test_cfg.embedding = 'mean'
+    cfg.roi_head.reid_head.projection.embed_dims = 8
+    with pytest.raises(ValueError, match='RoI head have 8 values and the den'):
+        MODELS.build(cfg)
+    cfg.test_cfg.embedding = 'concat'
+    MODELS.build(cfg)
+    cfg.roi_head.gallery_filter = dict(type='mmps.GalleryFilter', pool_size=8)
+    with pytest.raises(ValueError, match="embedding='concat'; set it to 'roi"):
+        MODELS.build(cfg)
+    cfg.test_cfg.embedding = 'roi'
+    MODELS.build(cfg)
+
+
 def test_annotated_boxes_in_the_place_of_detections():
     model = make_model(use_gt_boxes=True).eval()
     inputs, samples = demo_search_samples((3, 2), queries=(1, 1))

@@ -39,3 +39,10 @@ def test_several_values_of_one_image_are_enough():
     out = batch_norm(norm, torch.randn(1, 4, 3, 3))
     assert out.mean((0, 2, 3)).abs().max() < 1e-6
     assert norm.num_batches_tracked == 1
+
+
+@pytest.mark.parametrize('num', [0, 1])
+def test_other_norms_are_applied_as_they_are(num):
+    norm = nn.GroupNorm(2, 4).train()
+    x = torch.randn(num, 4)
+    assert torch.equal(batch_norm(norm, x), norm(x))

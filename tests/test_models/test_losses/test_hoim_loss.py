@@ -189,3 +189,9 @@ def test_softmax_focal_loss_under_autocast():
     p = F.softmax(logits.float(), 1)[torch.arange(4), labels]
     want = (-0.25 * (1 - p) ** 2 * p.log()).mean()
     torch.testing.assert_close(got, want)
+
+
+@pytest.mark.parametrize('gamma', [0.5, -1.0])
+def test_focal_exponent_that_has_no_gradient(gamma):
+    with pytest.raises(ValueError, match=f'at least 1, got {gamma}'):
+        SoftmaxFocalLoss(gamma=gamma)

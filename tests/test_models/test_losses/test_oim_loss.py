@@ -397,3 +397,7 @@ def test_builds_from_a_config():
     loss = MODELS.build(dict(type='mmps.OIMLoss', loss_weight=0.5))
     assert (loss.temperature, loss.loss_weight) == (1 / 30, 0.5)
     assert not list(loss.state_dict())
+
+
+def test_margin_without_values_is_none():
+    assert OIMLoss(margin={}).margin == (1.0, 0.0)

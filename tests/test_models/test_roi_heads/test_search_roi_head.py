@@ -858,3 +858,10 @@ def test_masks_are_refused():
     )
     with pytest.raises((NotImplementedError, TypeError), match='mask'):
         MODELS.build(model)
+
+
+def test_a_loss_that_knows_no_uncertainty():
+    loss = dict(type='mmps.BatchHardTripletLoss')
+    model = make(reid_head=dict(loss_reid=loss)).train()
+    losses = model.loss(*demo_search_samples((3, 2)))
+    assert losses['loss_reid'].isfinite()

@@ -7,6 +7,7 @@ from mmcv.ops import RoIAlign
 from mmps.models.layers.aggregation import RoIAlignAggregation
 from mmps.models.roi_heads import AttentiveRoIExtractor
 from mmps.models.utils import for_roi_align, run_roi_align
+from mmps.registry import MODELS
 
 ROIS = torch.tensor([[0, 5, 5, 60, 90.0], [1, 10, 20, 100, 110]])
 
@@ -31,7 +32,29 @@ def test_memory_order_and_dtype(x):
     )
     assert for_roi_align(x) is x
     assert for_roi_align(x.bfloat16()).dtype == torch.float32
-    assert for_roi_align(x.half()).dtype == torch.float16
+    assert for_roi_align(x.half()).dtype == torch.float32
+
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_large_people_keep_their_level(dtype):
+    """Their areas are above what fp16 holds."""
+    extractor = MODELS.build(
+        dict(
+            type='mmdet.SingleRoIExtractor',
+            roi_layer=dict(type='RoIAlign', output_size=1, sampling_ratio=2),
+            out_channels=1,
+            featmap_strides=[4, 8, 16, 32],
+        )
+    )
+    sides = torch.tensor([60.0, 120, 250, 330, 500])
+    rois = torch.zeros(5, 5)
+    rois[:, 3:] = sides[:, None]
+    levels = [
+        torch.full((1, 1, 512 // s, 512 // s), i, dtype=dtype)
+        for i, s in enumerate((4, 8, 16, 32))
+    ]
+    found = extractor([for_roi_align(level) for level in levels], rois)
+    assert found.flatten().tolist() == [0, 1, 2, 2, 3]
 
 
 def test_gradient(x):
