@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ..layers.batch_norm import batch_norm
 from ..utils import boxes_in_input, to_original_size
+from ..utils.precision import precise
 from .search_boxes import (
     average_neighbours,
     flatten_maps,
@@ -168,8 +169,8 @@ class DensePredictionMixin:
 
     @staticmethod
     def _unit(x: Tensor, norm: nn.Module | None) -> Tensor:
-        """L2-normalised (n, D) in fp32, behind an optional batch norm."""
-        x = x.float()
+        """L2-normalised (n, D), behind an optional batch norm."""
+        x = precise(x)
         if norm is not None:
             x = batch_norm(norm, x)
         return F.normalize(x, dim=1)

@@ -91,7 +91,11 @@ class PSTRHead(DeformableDETRHead):
             **(memory or {}),
         }
         self.memories = ModuleList(MODELS.build(memory) for _ in map_weights)
-        self.loss_reid = MODELS.build(loss_reid or dict(type='mmps.OIMLoss'))
+        # One each: a loss may keep what it knows of its memory (BOIM).
+        self.loss_reid = ModuleList(
+            MODELS.build(loss_reid or dict(type='mmps.OIMLoss'))
+            for _ in map_weights
+        )
         self.loss_tri = MODELS.build(loss_tri) if loss_tri else None
         if self.train_cfg:
             self.assigner = _MatchKeeper(self.assigner)
@@ -220,7 +224,7 @@ class PSTRHead(DeformableDETRHead):
                 ids = person_ids[person]
                 readout = memory(found, shared=needs_cosines(self.loss_tri))
                 name = '' if layer == len(people) - 1 else f'd{layer}.'
-                losses[f'{name}loss_reid_{number}'] = self.loss_reid(
+                losses[f'{name}loss_reid_{number}'] = self.loss_reid[number](
                     readout, ids
                 )
                 if self.loss_tri is not None:

@@ -123,11 +123,11 @@ class DenseTwoStageDetector(TwoStageDetector):
                 f"{dims[0]} values and the dense head's {dims[1]}; use "
                 "'concat'"
             )
-        if self.roi_head.gallery_filter and self.embedding != 'roi':
+        if self.roi_head.gallery_filter and self.embedding == 'dense':
             raise ValueError(
-                'DenseTwoStageDetector: gallery_filter gates scenes by the '
-                'embedding of the RoI head, but people are searched by '
-                f"test_cfg.embedding={self.embedding!r}; set it to 'roi'"
+                'DenseTwoStageDetector: gallery_filter compares scenes with '
+                "embeddings of the RoI head, which test_cfg.embedding='dense' "
+                'does not make; use another one'
             )
         rcnn = self.roi_head.test_cfg
         for name, value in (

@@ -173,6 +173,13 @@ class SceneMemory(nn.Module):
         """Forget what was deferred."""
         self._pending = []
 
+    def reset(self) -> None:
+        """Empty all places."""
+        self.frames.fill_(-1)
+        self.person_ids.fill_(NOBODY)
+        self.scenes.zero_()
+        self.people.zero_()
+
     def _write(
         self,
         frame_ids: Tensor,

@@ -113,6 +113,7 @@ class SearchRoIHead(RoIPredictionMixin, BaseRoIHead):
             self.gallery_filter = self._build_filter(
                 gallery_filter, shared_head, reid_head
             )
+            self.register_load_state_dict_post_hook(_forget_unknown_scenes)
         self.stage_loss_weights = per_stage(
             'stage_loss_weights',
             1.0 if stage_loss_weights is None else list(stage_loss_weights),
@@ -450,6 +451,17 @@ class SearchRoIHead(RoIPredictionMixin, BaseRoIHead):
             self.num_stages - 1, x, rois
         )
         return scores, deltas, (reid or self.embed(maps)).embeddings
+
+
+def _forget_unknown_scenes(head: SearchRoIHead, _: object) -> None:
+    """Empty the memory of scenes with that of identities.
+
+    Its person ids are contiguous, and now of other people.
+    """
+    scenes = head.gallery_filter.memory
+    known = head.reid_head.memory.prototypes_filled.any()
+    if scenes is not None and not known:
+        scenes.reset()
 
 
 def _overlaps(samples: Sequence[SamplingResult], boxes: Tensor) -> Tensor:

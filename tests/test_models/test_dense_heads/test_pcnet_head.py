@@ -506,3 +506,11 @@ def test_points_need_a_pooling_that_samples_them():
     _, samples = demo_search_samples((1, 0), SIZE)
     with pytest.raises(ValueError, match='got ConvPointPooling'):
         head.predict(pyramid(), samples)
+
+
+def test_a_head_in_float64_with_norms():
+    head = make_head(reid_norm_cfg=dict(type='BN1d')).double()
+    x = torch.randn(5, DIMS, dtype=torch.float64)
+    found = head._unit(x, head.reid_norm)
+    assert found.dtype == torch.float64
+    torch.testing.assert_close(found, F.normalize(head.reid_norm(x), dim=1))

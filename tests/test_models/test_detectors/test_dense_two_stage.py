@@ -225,12 +225,12 @@ def test_heads_that_cannot_be_combined():
     cfg.roi_head.reid_head.projection.embed_dims = 8
     with pytest.raises(ValueError, match='RoI head have 8 values and the den'):
         MODELS.build(cfg)
-    cfg.test_cfg.embedding = 'concat'
+    cfg.test_cfg.embedding = 'dense'
     MODELS.build(cfg)
     cfg.roi_head.gallery_filter = dict(type='mmps.GalleryFilter', pool_size=8)
-    with pytest.raises(ValueError, match="embedding='concat'; set it to 'roi"):
+    with pytest.raises(ValueError, match="embedding='dense' does not make"):
         MODELS.build(cfg)
-    cfg.test_cfg.embedding = 'roi'
+    cfg.test_cfg.embedding = 'concat'
     MODELS.build(cfg)
 
 

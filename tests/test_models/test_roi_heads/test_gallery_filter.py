@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from mmengine.runner.checkpoint import load_state_dict
 from scene_loops import loss_loop, pairs_loop
 from torch import nn
 
-from mmps.models.memories.scene_memory import SceneSample
+from mmps.models.memories.scene_memory import SceneMemory, SceneSample
 from mmps.models.roi_heads import GalleryFilter
 from mmps.structures import scene_scores
 from mmps.testing import (
@@ -287,3 +288,27 @@ def test_all_that_training_goes_on_from_is_in_the_state():
     assert [step(other, number) for number in (3, 4)] == want
     for name, value in model.state_dict().items():
         assert torch.equal(other.state_dict()[name], value), name
+
+
+@pytest.mark.parametrize('same', [True, False])
+def test_scenes_of_other_people_are_forgotten(same):
+    """Their contiguous person ids stand for others in a new data set."""
+    first, second = (build(tiny(memory=dict(num_scenes=4))) for _ in range(2))
+    inputs, samples = demo_search_samples((3, 2))
+    for number, sample in enumerate(samples):
+        sample.set_metainfo(dict(img_id=number))
+    first.roi_head.reid_head.memory.resolve(range(6))
+    first.train().loss(inputs, samples)
+    assert (first.roi_head.gallery_filter.memory.frames >= 0).any()
+    memory = second.roi_head.reid_head.memory
+    memory.on_mismatch = 'reset'
+    memory.resolve(range(6) if same else range(10, 16))
+    load_state_dict(second, first.state_dict())
+    kept = second.roi_head.gallery_filter.memory
+    want = first.roi_head.gallery_filter.memory.state_dict()
+    if not same:
+        want = SceneMemory(
+            kept.num_scenes, kept.people_per_scene, kept.embed_dims
+        ).state_dict()
+    for name, value in kept.state_dict().items():
+        assert torch.equal(value, want[name])
