@@ -5,6 +5,7 @@ picture: what people see is what is searched.
 """
 
 import glob
+import math
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,7 +14,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from mmps.datasets import PersonSearchDataset
 from mmps.datasets.errors import BadImageError
@@ -28,6 +28,10 @@ LISTS = ('.txt', '.lst')
 
 Inputs = str | os.PathLike | PersonSearchDataset
 _loader = LoadFrame(exif_orientation=True)
+
+
+class _BadNameError(UsageError):
+    """A file's name is not valid Unicode."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ class InputOptions:
         try:
             path.encode()
         except UnicodeEncodeError as err:
-            raise UsageError(f'{path!r}: the name is not UTF-8') from err
+            raise _BadNameError(f'{path!r}: the name is not UTF-8') from err
         if self.root is None:
             return Path(path).as_posix()
         root = os.path.abspath(self.root)
@@ -120,10 +124,13 @@ class Picture:
     Args:
         frame: Without its size.
         path: The file.
+        error: Why it cannot be used, if that is known already. Defaults to
+            ''.
     """
 
     frame: Frame
     path: str
+    error: str = ''
 
 
 @dataclass(frozen=True)
@@ -318,7 +325,7 @@ def _files(path: str, options: InputOptions) -> Iterable[Picture | Video]:
             )
         return [item]
     files = sorted(glob.glob(path, recursive=True))
-    if not files:
+    if files in ([], [path]):  # a link that leads nowhere matches itself
         raise UsageError(f'{path}: does not exist')
     found: list[Picture | Video] = []
     for file in files:
@@ -348,17 +355,23 @@ def _file(
     later if it is not.
     """
     kind = os.path.splitext(path)[1].lower()
-    if kind in PICTURES:
+    if kind not in (*PICTURES, *VIDEOS):
+        return None
+    try:
         name = options.name_of(path)
-        time = os.path.getmtime(path) if options.file_times else float('nan')
+    except _BadNameError as err:
+        if explicit:
+            raise
+        return Picture(Frame(ascii(path)), path, str(err))
+    # A link that was found may lead nowhere.
+    stat = os.stat(path) if os.path.isfile(path) else None
+    if kind in PICTURES:
+        time = stat.st_mtime if options.file_times and stat else math.nan
         camera = options.camera_of(name)
         if explicit:
             _check_picture(path)
         frame = Frame(name, source=name, camera=camera, time=time)
         return Picture(frame, path)
-    if kind not in VIDEOS:
-        return None
-    name = options.name_of(path)
     count = 1
     try:
         capture = _open_video(path)
@@ -378,23 +391,25 @@ def _file(
         fps=options.video_fps,
         start_time=options.start_time,
         num_frames=count,
-        num_bytes=os.path.getsize(path),
+        num_bytes=stat.st_size if stat else 0,
     )
 
 
 def _check_picture(path: str) -> None:
     try:
-        with Image.open(path) as image:
-            image.verify()
-    # Damaged files make pillow raise nearly anything.
-    except Exception as err:
-        raise UsageError(f'{path}: cannot be read as a picture') from err
+        read_picture(path)
+    except BadImageError as err:
+        reason = str(err).removeprefix(f'{path}: ')
+        raise UsageError(
+            f'{path}: cannot be read as a picture: {reason}'
+        ) from err
 
 
 def _listed(path: str, options: InputOptions) -> list[Picture | Video]:
     folder = os.path.dirname(path)
     try:
-        with open(path, encoding='utf-8') as file:
+        # Editors may put a byte-order mark first.
+        with open(path, encoding='utf-8-sig') as file:
             lines = [line.strip() for line in file]
     except UnicodeDecodeError as err:
         raise UsageError(f'{path}: expected UTF-8 text ({err})') from err

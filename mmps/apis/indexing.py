@@ -1,5 +1,6 @@
 """Filling a gallery: load, find people, store, and go on where it stopped."""
 
+import functools
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -8,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 
 from mmps.datasets.errors import BadImageError
@@ -332,7 +334,11 @@ class Indexer:
             return frame, str(err)
         height, width = image.shape[:2]
         frame = frame._replace(width=width, height=height)
-        return frame, self.model.prepare(image)
+        try:
+            return frame, self.model.prepare(image)
+        except cv2.error as err:  # of a sliver nothing is left at its scale
+            size = f'{width} x {height} pixels'
+            return frame, f'{frame.name}: {size} cannot be scaled ({err.err})'
 
 
 def store(
@@ -476,4 +482,5 @@ def _todo(
     skipped[0] += int(there.sum())
     for item, known in zip(part, there):
         if not known:
-            yield item.frame, lambda path=item.path: read_picture(path)
+            read = functools.partial(read_picture, item.path)
+            yield item.frame, item.error or read

@@ -160,11 +160,45 @@ def test_what_cannot_be_read_again(tmp_path, video):
 
 
 def test_name_that_is_no_unicode(tmp_path):
+    """Refused if it is named; in a folder it is one bad file."""
     path = os.fsencode(tmp_path) + b'/\xff.png'
     with open(path, 'wb') as file:
         file.write(b'x')
     with pytest.raises(UsageError, match='not UTF-8'):
-        expand_inputs(tmp_path)
+        expand_inputs(os.fsdecode(path))
+    for inputs in (tmp_path, f'{tmp_path}/*'):
+        (item,) = expand_inputs(inputs)
+        assert 'not UTF-8' in item.error
+        assert item.frame.name.isascii()
+
+
+def test_link_that_leads_nowhere(tmp_path):
+    """Refused if it is named; in a folder it is told later."""
+    for name in ('a.mp4', 'b.jpg'):
+        (tmp_path / name).symlink_to(tmp_path / 'gone')
+        with pytest.raises(UsageError, match=f'{name}: does not exist'):
+            expand_inputs(tmp_path / name)
+    options = InputOptions(file_times=True)
+    film, picture = expand_inputs(tmp_path, options)
+    assert film.num_bytes == 0
+    assert math.isnan(picture.frame.time)
+
+
+def test_picture_that_is_named_is_read_as_a_whole(frames, tmp_path):
+    image = cv2.imread(str(frames / 'cam0' / '0.png'))
+    data = cv2.imencode('.jpg', image)[1].tobytes()
+    path = written(tmp_path / 'a.jpg', data)
+    assert names(expand_inputs(path)) == [str(path)]
+    written(path, data[: len(data) // 2])
+    with pytest.raises(UsageError, match='a.jpg: cannot be read .*not a wh'):
+        expand_inputs(path)
+    assert names(expand_inputs(tmp_path)) == [str(path)]
+
+
+def test_list_with_a_byte_order_mark(frames, tmp_path):
+    file = frames / 'cam0' / '2.png'
+    listing = written(tmp_path / 'a.txt', f'\ufeff{file}\n')
+    assert names(expand_inputs(listing)) == [str(file)]
 
 
 def test_broken_files_in_folders_are_told_later(tmp_path, video):

@@ -1,6 +1,8 @@
+import os
 import time
 
 import cv2
+import mmcv
 import numpy as np
 import pytest
 
@@ -136,6 +138,46 @@ def test_bad_files_are_reported_and_left_out(model, gallery, frames, tmp_path):
     (folder / 'c.png').unlink()
     report = Indexer(model).fill(gallery, expand_inputs(folder))
     assert (report.frames, report.skipped, report.bad) == (1, 2, [])
+
+
+@pytest.mark.parametrize('tracks', [False, True])
+def test_a_sliver_or_an_odd_file_is_one_bad_file(gallery, tmp_path, tracks):
+    """What cannot be scaled, is gone or has no name in UTF-8."""
+
+    class Scaling(PaintedPeopleModel):
+        def prepare(self, image, boxes=None):
+            mmcv.imrescale(image, (1333, 800))
+            return super().prepare(image, boxes)
+
+    image, _ = paint_frame([(0, 100, 140)])
+    for name in ('a.png', 'z.png'):
+        cv2.imwrite(str(tmp_path / name), image)
+    cv2.imwrite(str(tmp_path / 'b.png'), np.full((1, 5000, 3), 99, np.uint8))
+    for name in ('c.png', 'd.mp4'):
+        (tmp_path / name).symlink_to(tmp_path / 'gone')
+    for name in (b'e\xff.png', b'f\xff.mp4'):
+        with open(os.fsencode(tmp_path) + b'/' + name, 'wb') as file:
+            file.write((tmp_path / 'a.png').read_bytes())
+    items = expand_inputs(tmp_path, InputOptions(file_times=True))
+    assert len({stable_id(str(item)) for item in items}) == 7
+    indexer = Indexer(Scaling(), tracks=tracks)
+    report = indexer.fill(gallery, items)
+    assert (report.frames, report.people) == (2, 2)
+    for error, words in zip(
+        report.bad,
+        (
+            'b.png: 5000 x 1 pixels cannot be scaled',
+            'c.png: cannot be read',
+            'd.mp4: no such video',
+            "e\\udcff.png': the name is not UTF-8",
+            "f\\udcff.mp4': the name is not UTF-8",
+        ),
+        strict=True,
+    ):
+        assert words in error
+        assert str(tmp_path) in error
+    again = indexer.fill(gallery, items)
+    assert (again.frames, again.skipped, again.bad) == (0, 2, report.bad)
 
 
 def test_frames_without_people_are_remembered(gallery, tmp_path):

@@ -118,6 +118,15 @@ def test_pictures_without_an_embedding_are_named(
     assert scenes.bad[0].endswith('0.png: the picture has no embedding')
 
 
+def test_a_sliver_is_one_bad_file(searcher, pictures):
+    """Nothing is left of it at the scale of the model."""
+    cv2.imwrite(str(pictures / '5.png'), np.zeros((1, 5000, 3), np.uint8))
+    scenes = searcher.index_scenes(str(pictures))
+    assert scenes.names == files(pictures)[:5]
+    (error,) = scenes.bad
+    assert '5.png: 5000 x 1 pixels cannot be scaled' in error
+
+
 def test_people_are_detected_where_they_are_likely(searcher, pictures):
     names = files(pictures)
     scenes = searcher.index_scenes(str(pictures))
