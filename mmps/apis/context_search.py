@@ -12,6 +12,7 @@ from mmps.structures import (
 )
 
 from .person_model import Detections
+from .searching import bounded
 
 SETTINGS = ContextMatching(k1=30, k2=4)
 _QUERY_FRAME = 'query'
@@ -43,7 +44,7 @@ def match_context(
         (n,) row ids, similarities to the query, and re-scored similarities,
         which sort them. All people of the candidates' frames are included.
     """
-    most = max(k, SETTINGS.k1)
+    most = bounded(max(k, SETTINGS.k1), gallery)
     near = gallery.search(query[None], most, filters)
     ids, sims = near.ids[0], near.similarities[0]
     ids, sims = ids[ids >= 0], sims[ids >= 0]

@@ -124,6 +124,16 @@ def with_retries(search: Callable[[], SearchResult]) -> SearchResult:
     return search()
 
 
+def bounded(k: int, gallery: BaseGallery) -> int:
+    """So many matches, but not many more than the gallery has rows.
+
+    Args:
+        k: Matches wanted; memory of a search grows with it.
+        gallery: Will be searched.
+    """
+    return k if k <= RERANKED else min(k, max(len(gallery), RERANKED))
+
+
 def _best(
     gallery: BaseGallery,
     query: np.ndarray,
@@ -135,15 +145,16 @@ def _best(
     """Row ids in order, and their similarities to the original query."""
     wider = query
     if expand:
-        near = gallery.search(query[None], expand, filters)
+        near = gallery.search(query[None], bounded(expand, gallery), filters)
         found = near.ids[0] >= 0
         if found.any():
             rows, _ = gallery.get(near.ids[0][found], embeddings=True)
             wider = expand_query(
                 query, rows.embeddings, near.similarities[0][found]
             )
-    most = max(k, RERANKED) if rerank else k
-    matches = gallery.search(wider[None], most, filters)
+    # Those that the threshold accepts may not be the first in the new order.
+    most = max(k, RERANKED) if rerank or expand else k
+    matches = gallery.search(wider[None], bounded(most, gallery), filters)
     found = matches.ids[0] >= 0
     ids, similarities = matches.ids[0][found], matches.similarities[0][found]
     if not len(ids) or not (rerank or expand):

@@ -20,8 +20,11 @@ from mmps.apis.searching import search_gallery
 from mmps.evaluation.functional.context import ContextMatcher
 from mmps.gallery import (
     Filters,
+    Frame,
+    GalleryHeader,
     GalleryKeyError,
     GalleryMismatchError,
+    GalleryRows,
     create_gallery,
     open_gallery,
 )
@@ -332,6 +335,34 @@ def test_threshold_is_of_the_query_as_it_was_asked(searcher, query):
             path, boxes[1], k=36, threshold=middle, **options
         )
         assert len(accepted.matches) == 10
+
+
+def test_the_first_by_expansion_may_be_below_the_threshold(tmp_path):
+    """Who is above it is an answer nevertheless, also with a small k."""
+    vectors = np.zeros((6, 3))
+    vectors[:5] = 0.85, 0.527, 0  # they pull the query away from the last
+    vectors[5] = 0.9, 0, 0.436
+    rows = GalleryRows(
+        np.arange(6), np.arange(6), np.zeros((6, 4)), np.ones(6), vectors
+    )
+    query = np.array([[1.0, 0, 0]])
+    with create_gallery(tmp_path / 'g', GalleryHeader(3)) as gallery:
+        gallery.add([Frame(f'{i}.jpg') for i in range(6)], rows)
+        first = search_gallery(gallery, query, k=1, expand=6)
+        found = search_gallery(gallery, query, k=1, expand=6, threshold=0.88)
+    assert first.matches[0].id == 0
+    assert [match.id for match in found.matches] == [5]
+
+
+@pytest.mark.parametrize('options', [{}, {'expand': 3}, {'context': True}])
+def test_more_answers_than_there_are_rows(searcher, query, options):
+    path, boxes = query
+    whole = searcher.search(path, boxes[1], k=36, **options)
+    found = searcher.search(path, boxes[1], k=10**15, **options)
+    assert len(found.matches) == 36
+    assert [m.id for m in found.matches] == [m.id for m in whole.matches]
+    if 'expand' in options:
+        assert searcher.search(path, boxes[1], k=36, expand=10**15).matches
 
 
 def test_rows_that_go_away_meanwhile_are_asked_for_again(
