@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mmps.apis.person_searcher import MIN_BOX_SIDE, Match, SearchResult
+from mmps.apis.searching import mean_direction
 from mmps.gallery import Filters, GalleryKeyError
 from mmps.utils.errors import UsageError
 
@@ -75,8 +76,14 @@ def _search(
     request: SearchRequest,
 ) -> SearchResult:
     try:
+        query = mean_direction(embeddings)
+    except UsageError:
+        raise ApiError(
+            422, 'the pictures have nothing in common', 'queries'
+        ) from None
+    try:
         return services.searcher.search_embeddings(
-            embeddings,
+            query[None],
             k=request.k,
             filters=filters,
             rerank=request.rerank,
@@ -86,10 +93,6 @@ def _search(
     except GalleryKeyError:
         # Rows were removed after they were found, in every try.
         raise ApiError(503, 'the gallery is changing, try again') from None
-    except UsageError:
-        raise ApiError(
-            422, 'the pictures have nothing in common', 'queries'
-        ) from None
 
 
 def _embedding(

@@ -6,9 +6,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
-from mmps.gallery import GalleryKeyError
+from mmps.gallery import GalleryError, GalleryKeyError
 from mmps.utils.errors import UsageError
 from mmps.web import WebLimits, check_bind, create_app, is_loopback, run_server
 from mmps.web.security import Guard
@@ -298,15 +299,28 @@ def test_rows_that_are_gone_when_they_were_found(client, world, monkeypatch):
     assert 99 - left[0] == 4
 
 
-def test_pictures_with_nothing_in_common(client, world, monkeypatch):
-    def search(*_, **__):
-        raise UsageError('/srv/secret: the query has no direction')
-
-    monkeypatch.setattr(world.searcher, 'search_embeddings', search)
-    body = {'queries': [{'person': next(iter(world.who))}]}
-    response = client.post('/api/search', json=body)
+def test_pictures_with_nothing_in_common(client, world, picture, monkeypatch):
+    vectors = [np.ones((1, 8), np.float32), -np.ones((1, 8), np.float32)]
+    key = client.post('/api/uploads', content=picture).json()['id']
+    monkeypatch.setattr(world.searcher, 'embed', lambda *_: vectors.pop())
+    box = {'upload': key, 'bbox': [0, 0, 50, 50]}
+    response = client.post('/api/search', json={'queries': [box, box]})
     assert response.status_code == 422
     assert response.json()['field'] == 'queries'
+    assert 'nothing in common' in response.json()['error']
+
+
+def test_failure_of_the_gallery_is_no_fault_of_the_client(
+    client, world, monkeypatch
+):
+    def search(*_, **__):
+        raise GalleryError('/srv/secret: 00012.npz is missing')
+
+    monkeypatch.setattr(world.gallery, 'search', search)
+    body = {'queries': [{'person': next(iter(world.who))}]}
+    response = client.post('/api/search', json=body)
+    assert response.status_code == 500
+    assert response.json() == {'error': 'internal error'}
 
 
 class Slow:
