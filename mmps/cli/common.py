@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import math
 import os
 import sys
 import traceback
@@ -77,6 +78,14 @@ def share(text: str) -> float:
     value = float(text)
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f'expected 0 to 1, got {text}')
+    return value
+
+
+def finite(text: str) -> float:
+    """Parse an option that is a number, neither infinite nor NaN."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f'expected a number, got {text}')
     return value
 
 

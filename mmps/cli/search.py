@@ -10,6 +10,7 @@ from typing import Any
 from mmps.cli.common import (
     CfgOptions,
     add_trust_arg,
+    finite,
     positive,
     run_cli,
     share,
@@ -206,7 +207,7 @@ def _add_query(parser: argparse.ArgumentParser) -> None:
         help='only frames before then',
     )
     parser.add_argument(
-        '--min-score', type=float, metavar='SCORE',
+        '--min-score', type=finite, metavar='SCORE',
         help='only people who were detected with this score',
     )  # fmt: skip
     parser.add_argument(
@@ -226,12 +227,12 @@ def _add_query(parser: argparse.ArgumentParser) -> None:
         'people there that are not in the gallery yet',
     )  # fmt: skip
     parser.add_argument(
-        '--scene-thr', type=share, default=0.5, metavar='SCORE',
+        '--scene-thr', type=share, metavar='SCORE',
         help='with --scenes: lowest score of a likely picture (0.5; scores '
         'are between 0.27 and 0.73)',
     )  # fmt: skip
     parser.add_argument(
-        '--threshold', type=float,
+        '--threshold', type=finite,
         help="reject answers below it (default: the gallery's, if it was "
         'calibrated; -1: accept all)',
     )  # fmt: skip

@@ -146,6 +146,8 @@ def query(args: argparse.Namespace) -> None:
             f'query: {len(args.inputs)} pictures, but {len(args.box)} '
             'times --box'
         )
+    if args.scene_thr is not None and not args.scenes:
+        raise UsageError('--scene-thr goes with --scenes')
     filters = Filters(
         cameras=args.camera,
         exclude_cameras=args.exclude_camera,
@@ -223,7 +225,7 @@ def _query_pictures(
             args.inputs[0],
             args.box[0],
             scenes,
-            args.scene_thr,
+            0.5 if args.scene_thr is None else args.scene_thr,
             args.k,
             options['filters'],
             args.threshold,

@@ -190,7 +190,8 @@ class Filters:
         frames: Names; only these frames.
 
     Raises:
-        ValueError: A number is not finite, or a list is a string.
+        GalleryError: A number is not finite, a list is a string, or
+            ``after`` is not before ``before``.
     """
 
     cameras: Sequence[str] | None = None
@@ -207,11 +208,17 @@ class Filters:
             if isinstance(value, str) or not all(
                 isinstance(item, str) for item in value or ()
             ):
-                raise ValueError(f'{name}: expected a list of strings')
+                raise GalleryError(f'{name}: expected a list of strings')
         for name in ('after', 'before', 'min_score'):
             value = getattr(self, name)
             if value is not None and not math.isfinite(value):
-                raise ValueError(f'{name}: expected a number, got {value}')
+                raise GalleryError(f'{name}: expected a number, got {value}')
+        if None not in (self.after, self.before) and not (
+            self.after < self.before
+        ):
+            raise GalleryError(
+                f'after {self.after}: expected less than before, {self.before}'
+            )
 
     def __bool__(self) -> bool:
         """Whether anything is left out."""

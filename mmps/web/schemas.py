@@ -163,7 +163,9 @@ class SearchFilters(_Strict):
 
     @model_validator(mode='after')
     def _check_times(self) -> 'SearchFilters':
-        if None not in (self.after, self.before) and self.after > self.before:
+        if None not in (self.after, self.before) and not (
+            self.after < self.before
+        ):
             raise ValueError('expected after to be less than before')
         return self
 

@@ -218,6 +218,10 @@ def test_contact_sheet(run, gallery, tmp_path):
         (['query', '{old}', *MODEL, '{query}', '{query}', '--box', '0', '0',
           '9', '9'], '2 pictures, but 1 times --box'),
         (['query', '{old}', *MODEL, '{tmp}/junk.png'], 'junk.png'),
+        (['query', '{old}', '--person', '1', '--after', '5', '--before',
+          '3'], 'after 5.0: expected less than before, 3.0'),
+        (['query', '{old}', '--person', '1', '--scene-thr', '0.5'],
+         '--scene-thr goes with --scenes'),
         (['info', '{new}'], 'there is no gallery'),
         (['info', 'ftp://host/x'], 'expected a folder'),
         (['export', '{old}', '{tmp}/a.xml'], '.csv, .json, .jpg or .png'),
@@ -247,12 +251,16 @@ def test_bad_input_is_one_line_and_changes_nothing(
 @pytest.mark.parametrize(
     'words',
     [['find', 'x'], ['query', 'x', '--after', 'noon'], ['info', 'x', 'y'],
-     ['query', 'x', '-k', '0'], ['index', 'x', 'y', '--bogus']],
+     ['query', 'x', '-k', '0'], ['index', 'x', 'y', '--bogus'],
+     ['query', 'x', '--person', '1', '--threshold', 'nan'],
+     ['query', 'x', '--person', '1', '--threshold', 'inf'],
+     ['query', 'x', '--person', '1', '--min-score', 'nan']],
 )  # fmt: skip
 def test_wrong_options(run, words):
     code, _, err = run(*words)
     assert code == 2
     assert 'error: ' in err
+    assert 'no gallery' not in err  # told before anything is opened
 
 
 def test_model_that_does_not_fit(run, gallery, query, monkeypatch):

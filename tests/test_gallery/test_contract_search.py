@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mmps.gallery import (
     Filters,
     Frame,
+    GalleryError,
     GalleryHeader,
     GalleryRows,
     create_gallery,
@@ -367,8 +368,10 @@ def test_any_sequence_equals_a_dict(engine, new_uri, new_oracle):
         (dict(frames='f1'), 'frames: expected a list of strings'),
         (dict(after=float('nan')), 'after: expected a number, got nan'),
         (dict(min_score=float('inf')), 'min_score: expected a number'),
+        (dict(after=5, before=3), 'after 5: expected less than before, 3'),
+        (dict(after=5, before=5), 'after 5: expected less than before, 5'),
     ],
 )
 def test_filters_that_mean_nothing(options, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(GalleryError, match=message):
         Filters(**options)

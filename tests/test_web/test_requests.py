@@ -102,6 +102,7 @@ def test_unknown_upload(client, refused):
         ({'filters': {'after': NAN}}, 'filters.after'),
         ({'filters': {'before': INF}}, 'filters.before'),
         ({'filters': {'after': 2, 'before': 1}}, 'filters'),
+        ({'filters': {'after': 2, 'before': 2}}, 'filters'),
         ({'filters': {'min_score': 1.01}}, 'filters.min_score'),
         ({'filters': {'min_score': NAN}}, 'filters.min_score'),
         ({'filters': {'cameras': 'hall'}}, 'filters.cameras'),
