@@ -22,7 +22,7 @@ from mmps.engine.preparation import prepare_model
 from mmps.evaluation.metrics.metric_settings import settings_of
 from mmps.gallery import GalleryHeader
 from mmps.utils.config import load_config
-from mmps.utils.device import default_device, to_host
+from mmps.utils.device import default_device, to_host, usable_device
 from mmps.utils.errors import UsageError
 from mmps.utils.part_imports import import_parts
 
@@ -79,8 +79,8 @@ class PersonModel:
             to False.
 
     Raises:
-        UsageError: Config or checkpoint cannot be read or do not fit, or
-            the model gives no embeddings.
+        UsageError: Config or checkpoint cannot be read or do not fit, the
+            device cannot be used, or the model gives no embeddings.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class PersonModel:
         self.det_thr = det_thr
         if device is None:
             device = default_device()
-        self.device = torch.device(device)
+        self.device = usable_device(device)
         self.cfg = config
         scope = config.get('default_scope', 'mmdet')
         self.model = build_model(config)

@@ -33,6 +33,7 @@ from .records import (
     Frame,
     GalleryRows,
     Matches,
+    as_ids,
     check_threshold,
     stable_id,
 )
@@ -159,7 +160,7 @@ class ExactGallery(BaseGallery):
     ) -> tuple[GalleryRows, list[Frame]]:
         """Rows by their ids."""
         view = self._current()
-        wanted = np.asarray(ids, np.int64).reshape(-1)
+        wanted = as_ids(ids, self.uri)
         parts, places = view.find_rows(wanted)
         if (parts < 0).any():
             raise GalleryKeyError(

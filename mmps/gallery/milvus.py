@@ -41,6 +41,7 @@ from .records import (
     Frame,
     GalleryRows,
     Matches,
+    as_ids,
     check_threshold,
 )
 
@@ -147,7 +148,7 @@ class MilvusGallery(BaseGallery):
         self, ids: Sequence[int], embeddings: bool = False
     ) -> tuple[GalleryRows, list[Frame]]:
         """Rows by their ids."""
-        wanted = np.asarray(ids, np.int64).reshape(-1).tolist()
+        wanted = as_ids(ids, self.uri).tolist()
         with self._link.reading():
             found = self._store.fetch(PEOPLE, wanted, _fields(embeddings))
             hidden = self._store.hidden()

@@ -10,7 +10,7 @@ import numpy as np
 
 from mmps.structures.array_checks import check_finite, check_range, numbers
 
-from .errors import GalleryError
+from .errors import GalleryError, GalleryKeyError
 
 MAX_NAME_BYTES = 4096
 NO_TRACK = -1
@@ -223,6 +223,14 @@ class Filters:
     def __bool__(self) -> bool:
         """Whether anything is left out."""
         return self != Filters()
+
+
+def as_ids(ids: Sequence[int], uri: str) -> np.ndarray:
+    """(n,) int64; GalleryKeyError for one that no row can have."""
+    try:
+        return np.asarray(ids, np.int64).reshape(-1)
+    except OverflowError as err:
+        raise GalleryKeyError(f'{uri}: no row {max(ids, key=abs)}') from err
 
 
 def check_threshold(threshold: float | None) -> None:

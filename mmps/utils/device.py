@@ -10,6 +10,8 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor
 
+from mmps.utils.errors import UsageError
+
 
 @cache
 def has_cuda() -> bool:
@@ -43,6 +45,25 @@ def has_cuda() -> bool:
 def default_device() -> str:
     """``'cuda:0'`` if a GPU can be used, else ``'cpu'``."""
     return 'cuda:0' if has_cuda() else 'cpu'
+
+
+def usable_device(name: str | torch.device) -> torch.device:
+    """A device that tensors can be put on here.
+
+    Args:
+        name: Such as 'cuda:0' or 'cpu'.
+
+    Raises:
+        UsageError: There is none of that name, or torch cannot use it.
+    """
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    # A torch without CUDA asserts that it has it.
+    except (RuntimeError, AssertionError) as err:
+        reason = str(err).partition('\n')[0]
+        raise UsageError(f'device {name}: cannot be used ({reason})') from err
+    return device
 
 
 def leave_unusable_gpu() -> None:

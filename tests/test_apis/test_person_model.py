@@ -154,6 +154,14 @@ def test_what_is_no_person_search_model_is_refused():
         PersonModel('configs/nothing.py')
 
 
+@pytest.mark.parametrize('device', ['foo', 'cuda:99', 'cpu:x'])
+def test_device_that_is_not_there(device):
+    """With and without CUDA, and before weights are read."""
+    config = 'configs/pcnet/pcnet_r18_scenes.py'
+    with pytest.raises(UsageError, match=f'device {device}: cannot be used'):
+        PersonModel(config, 'none.pth', device)
+
+
 def test_one_copy_from_the_device_per_image(model, monkeypatch):
     rows = torch.rand(4, 6)
     sample = DetDataSample(

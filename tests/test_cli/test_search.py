@@ -212,6 +212,7 @@ def test_contact_sheet(run, gallery, tmp_path):
         (['query', '{new}', '--person', '1'], 'there is no gallery'),
         (['query', '{old}'], 'either pictures or --person'),
         (['query', '{old}', '--person', '1'], 'no row 1'),
+        (['query', '{old}', '--person', str(10**20)], f'no row {10**20}'),
         (['query', '{old}', '{query}'], 'need --model'),
         (['query', '{old}', *MODEL, '{query}', '--box', '900', '0', '950',
           '9'], 'inside the image of 640 x 360'),
