@@ -146,9 +146,11 @@ def show_time(frame: Frame) -> str:
         except (ValueError, OverflowError, OSError):
             return f'{frame.time:g} s'
         return moment.isoformat(' ', 'seconds')
-    minutes, seconds = divmod(frame.time, 60)
-    hours, minutes = divmod(int(minutes), 60)
-    return f'{hours}:{minutes:02d}:{seconds:04.1f}'
+    tenths = round(10 * abs(frame.time))  # first: 59.96 s are a minute
+    sign = '-' if frame.time < 0 and tenths else ''
+    minutes, tenths = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    return f'{sign}{hours}:{minutes:02d}:{tenths / 10:04.1f}'
 
 
 def _believed(result: SearchResult) -> str:

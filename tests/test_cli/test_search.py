@@ -327,8 +327,12 @@ def test_names_are_shown_as_they_are(run, frames, tmp_path):
 
 @pytest.mark.parametrize(
     ('time', 'shown'),
-    [(float('nan'), ''), (3725.25, '1:02:05.2'), (1.8e12, '1.8e+12 s')],
-)
+    [
+        (float('nan'), ''), (3725.25, '1:02:05.2'), (1.8e12, '1.8e+12 s'),
+        (59.96, '0:01:00.0'), (3599.96, '1:00:00.0'), (59.94, '0:00:59.9'),
+        (-5, '-0:00:05.0'), (-3725.25, '-1:02:05.2'), (-0.01, '0:00:00.0'),
+    ],
+)  # fmt: skip
 def test_odd_times(time, shown):
     assert show_time(Frame('a', time=time)) == shown
 
