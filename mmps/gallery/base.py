@@ -128,7 +128,8 @@ class BaseGallery(ABC):
 
         Args:
             ids: Of rows; unknown ones are ignored.
-            frames: Names; the frames will count as not indexed.
+            frames: Names; the frames will count as not indexed, and so will
+                the videos that they are from.
 
         Returns:
             Number of rows removed.
@@ -331,7 +332,8 @@ class BaseGallery(ABC):
 
         Args:
             ids: (n,) int64, unknown ones among them.
-            frames: Names, unknown ones among them.
+            frames: Names, unknown ones among them. Marks whose source is the
+                ``video`` of one of them have to be removed, too.
 
         Returns:
             Number of rows removed, each counted once.

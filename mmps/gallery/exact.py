@@ -149,6 +149,7 @@ class ExactGallery(BaseGallery):
             self._check_writable()
             before = self._view.num_rows()
             gone = [stable_id(name) for name in frames]
+            gone += self._view.marks_of(np.array(gone, np.int64))
             segment = Segment.of(
                 [], GalleryRows.empty(self.header.dim), ids, gone
             )

@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ from .records import (
 
 _KINDS = (PEOPLE, FRAMES, HEADER)
 _PICTURES = f'number != {MARK}'
+_MARKS = f'number == {MARK}'
 _MIN_DIM = 2  # of Milvus
 # Matches fetched beyond k, to see whether equal ones were cut off.
 _SPARE = 32
@@ -341,6 +342,7 @@ class MilvusGallery(BaseGallery):
             gone = {i for i, r in found.items() if r['frame'] not in hidden}
             self._store.remove(PEOPLE, gone)
             known = self._store.present(name_ids(frames))
+            known |= self._marks_of(known)
             return len(gone) + self._store.delete_frames(sorted(known))
 
     def _with_frames(
@@ -353,9 +355,17 @@ class MilvusGallery(BaseGallery):
         index = np.array([number[row['frame']] for row in rows], np.int64)
         return rows_of(rows, index), list(found.values())
 
-    def _frames(self, ids: Sequence[int]) -> dict[int, Frame]:
+    def _frames(self, ids: Collection[int]) -> dict[int, Frame]:
         found = self._store.fetch(FRAMES, ids, FRAME_FIELDS)
         return {i: frame_of(row) for i, row in found.items()}
+
+    def _marks_of(self, ids: Collection[int]) -> set[int]:
+        """Ids of the marks of the videos that some frames are from."""
+        videos = {f.video for f in self._frames(ids).values()} - {''}
+        if not videos:
+            return set()
+        marks = self._store.query(FRAMES, _MARKS, ['id', 'source'])
+        return {row['id'] for row in marks if row['source'] in videos}
 
     def _all_frames(self, field: str = 'name') -> list[dict]:
         hidden = self._store.hidden()

@@ -70,6 +70,11 @@ class Frame(NamedTuple):
         return self.index == MARK
 
     @property
+    def video(self) -> str:
+        """Source of the video that it is from, '' for a picture."""
+        return self.source.rpartition('#t=')[0] if self.index >= 0 else ''
+
+    @property
     def id(self) -> int:
         """Stable id of the frame."""
         return stable_id(self.name)

@@ -151,6 +151,22 @@ class View:
         """Part and frame of each id, -1 where it is not alive."""
         return self._find(ids, Segment.find_frames, 'frames')
 
+    def marks_of(self, ids: np.ndarray) -> list[int]:
+        """Ids of the marks of the videos that some frames are from."""
+        videos = {
+            self.parts[i].segment.frame(place).video
+            for i, place in zip(*self.find_frames(ids))
+            if i >= 0
+        } - {''}
+        if not videos:
+            return []
+        marks = (
+            part.segment.frame(place)
+            for part in self.parts
+            for place in np.flatnonzero(part.frames & ~part.pictures)
+        )
+        return [mark.id for mark in marks if mark.source in videos]
+
     def find_rows(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Part and row of each id, -1 where it is not alive."""
         return self._find(ids, Segment.find_rows, 'rows')

@@ -120,6 +120,17 @@ def test_finished_video_is_not_decoded_again(
     assert (report.frames, report.skipped) == (16, 4)
 
 
+def test_deleted_frame_of_a_video_is_looked_at_again(model, gallery, video):
+    items = expand_inputs(video)
+    whole = Indexer(model).fill(gallery, items)
+    before = everything(gallery)
+    gallery.delete(frames=[gallery.list_frames()[1].name])
+    report = Indexer(model).fill(gallery, items)
+    assert (report.frames, report.skipped) == (1, whole.frames - 1)
+    assert everything(gallery) == before
+    assert Indexer(model).fill(gallery, items).frames == 0
+
+
 def test_bad_files_are_reported_and_left_out(model, gallery, frames, tmp_path):
     whole = (frames / 'cam0' / '0.png').read_bytes()
     folder = tmp_path / 'some'

@@ -127,6 +127,29 @@ def test_marks_are_no_frames(gallery, batch):
     assert gallery.has_frames(['film', 'a']).tolist() == [False, True]
 
 
+def test_a_video_is_not_complete_without_a_frame(gallery, batch):
+    """Neither as frames nor as tracks; other videos are."""
+    marks = [
+        Frame(f'{name}#{how}', name, MARK)
+        for name in ('a.mp4', 'b.mp4')
+        for how in ('frames', 'tracks')
+    ]
+    frames = [
+        Frame(f'{name}#{i:06d}', f'{name}#t={i / 2:.6f}', i)
+        for name in ('a.mp4', 'b.mp4')
+        for i in range(2)
+    ]
+    gallery.add(*batch([*frames, Frame('a.mp4.jpg', 'a.mp4', 0)], 1))
+    gallery.add(*batch(marks, 0))
+    names = [mark.name for mark in marks]
+    assert gallery.delete(frames=['a.mp4.jpg', 'c.mp4#000000']) == 1
+    assert gallery.has_frames(names).all()
+    assert gallery.delete(frames=['a.mp4#000001']) == 1
+    assert gallery.has_frames(names).tolist() == [False, False, True, True]
+    left = gallery.has_frames([frame.name for frame in frames])
+    assert left.tolist() == [True, False, True, True]
+
+
 def test_delete(gallery, batch):
     frames, rows = batch([Frame(n, camera=n) for n in 'abc'], 3)
     gallery.add(frames, rows)
