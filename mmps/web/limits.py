@@ -22,7 +22,7 @@ class WebLimits:
         upload_pixels: The same, decoded.
         uploads: Pictures kept; the oldest goes first.
         stored_bytes: All pictures kept, as they were sent.
-        stored_seconds: Time for which one is kept.
+        stored_seconds: Time for which one can be used.
         json_bytes: Largest body of other requests.
         body_seconds: Time in which a body has to arrive.
         model_waiting: Requests that may wait for the model.

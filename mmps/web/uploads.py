@@ -1,4 +1,8 @@
-"""Uploaded pictures: read with limits, kept in memory for a limited time."""
+"""Uploaded pictures: read with limits, kept in memory for a limited time.
+
+Starlette puts a form's file of more than 1 MiB into a temporary file while it
+arrives.
+"""
 
 import secrets
 import threading
@@ -43,6 +47,9 @@ class Upload:
 
 class UploadStore:
     """Keeps the latest pictures, bounded in number, bytes and time.
+
+    One whose time is over is never given away again; its memory is free with
+    the next :meth:`add` or :meth:`get`.
 
     Args:
         limits: The bounds.
