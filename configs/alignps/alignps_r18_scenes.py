@@ -3,7 +3,7 @@ _base_ = [
     '../_base_/models/alignps_r50_afa.py',
     '../_base_/datasets/scenes.py',
     '../_base_/schedules/schedule_scenes.py',
-    '../_base_/runtime_scenes.py',
+    '../_base_/scenes_runtime.py',
 ]
 
 model = dict(

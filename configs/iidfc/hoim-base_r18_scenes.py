@@ -4,7 +4,7 @@ _base_ = [
     '../_base_/models/small_c4.py',
     '../_base_/datasets/scenes.py',
     '../_base_/schedules/schedule_scenes.py',
-    '../_base_/runtime_scenes.py',
+    '../_base_/scenes_runtime.py',
 ]
 
 model = _base_.small_c4

@@ -3,7 +3,7 @@ _base_ = [
     '../_base_/models/pcnet_r18_scenes.py',
     '../_base_/datasets/scenes.py',
     '../_base_/schedules/schedule_scenes.py',
-    '../_base_/runtime_scenes.py',
+    '../_base_/scenes_runtime.py',
 ]
 
 custom_hooks = [*_base_.custom_hooks, dict(type='mmps.ChannelsLastHook')]

@@ -3,7 +3,7 @@ _base_ = [
     '../_base_/models/pstr_r50.py',
     '../_base_/datasets/scenes.py',
     '../_base_/schedules/schedule_scenes.py',
-    '../_base_/runtime_scenes.py',
+    '../_base_/scenes_runtime.py',
 ]
 
 _attention = dict(embed_dims=96, num_levels=1, batch_first=True)
